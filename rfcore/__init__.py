@@ -1,0 +1,35 @@
+"""rfcore: random matrix theory for diffusion models.
+
+One question, two answers.  A frozen question says everything about a problem:
+
+>>> import rfcore as rf
+>>> model = rf.RandomFeatureModel(psi_p=64, psi_n=8, t=0.01)
+
+``rf.theory`` answers it at d = infinity, ``rf.simulation`` at finite d, with the same verbs:
+
+>>> [round(bulk.mass * 64, 6) for bulk in rf.theory.support(model).bulks]
+[1.0, 7.0, 1.0]
+
+``import rfcore`` does not import torch: the rooms that need it are loaded when first used.
+"""
+
+import importlib
+from typing import Any
+
+from rfcore.gaussian import GaussianConstants
+from rfcore.model import Covariance, RandomFeatureModel
+from rfcore.progress import progress
+
+__version__ = "0.1.0"
+_ROOMS = ("theory", "simulation", "diffusion", "datasets", "gaussian", "book")
+__all__ = ["Covariance", "GaussianConstants", "RandomFeatureModel", "progress", *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"rfcore.{name}")
+    raise AttributeError(f"module 'rfcore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOMS])

@@ -1,0 +1,232 @@
+"""The questions: frozen value objects that say everything about a problem and compute nothing."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rfcore.checks import choice, finite_array, nonnegative, positive, refuse, whole
+
+if TYPE_CHECKING:
+    from rfcore.gaussian import GaussianConstants
+
+Array = npt.NDArray[np.float64]
+Activation = str | Callable[[Array], Array]
+ACTIVATIONS = ("tanh", "relu", "erf", "sin", "identity")
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """Law of the eigenvalues of the data covariance Sigma: atoms lambda_i with weights w_i.
+
+    Parameters
+    ----------
+    eigenvalues : (K,) array, each >= 0 and at least one > 0; the order given is kept
+    weights : (K,) array, each > 0, sum 1 (to 1e-9; then normalised); equal weights if left out
+
+    ``error`` is 0 unless the law came from :meth:`compressed`.  Two laws are equal when all their
+    numbers are; a law can be a dictionary key.
+    """
+
+    eigenvalues: Array
+    weights: Array = None  # type: ignore[assignment]
+    error: float = 0.0
+
+    def __post_init__(self) -> None:
+        lam = finite_array("eigenvalues", self.eigenvalues, ndim=1).copy()
+        if lam.size == 0:
+            raise refuse("eigenvalues", [], "at least one eigenvalue")
+        if lam.min() < 0:
+            raise refuse("eigenvalues", float(lam.min()), "numbers >= 0")
+        if lam.max() == 0:
+            raise refuse("eigenvalues", 0.0, "at least one eigenvalue > 0")
+        weights = np.full(lam.size, 1 / lam.size) if self.weights is None else self.weights
+        w = finite_array("weights", weights, ndim=1).copy()
+        if w.shape != lam.shape:
+            raise ValueError(f"weights has shape {w.shape}, which is not allowed: {lam.shape}, that of eigenvalues")
+        if w.min() <= 0:
+            raise refuse("weights", float(w.min()), "numbers > 0")
+        if abs(w.sum() - 1) > 1e-9:
+            raise refuse("sum of weights", float(w.sum()), "1")
+        w /= w.sum()
+        lam.flags.writeable = w.flags.writeable = False
+        object.__setattr__(self, "eigenvalues", lam)
+        object.__setattr__(self, "weights", w)
+        object.__setattr__(self, "error", nonnegative("error", self.error))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Covariance)
+            and np.array_equal(self.eigenvalues, other.eigenvalues)
+            and np.array_equal(self.weights, other.weights)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.eigenvalues.tobytes(), self.weights.tobytes()))
+
+    @classmethod
+    def isotropic(cls, variance: float = 1.0) -> "Covariance":
+        """Sigma = variance * identity."""
+        return cls(np.array([positive("variance", variance)]), np.ones(1))
+
+    @classmethod
+    def from_matrix(cls, matrix: npt.ArrayLike) -> "Covariance":
+        """The d eigenvalues of a symmetric matrix S (d, d), each with weight 1/d, ascending.
+
+        Negative eigenvalues down to -1e-12 of the largest are round-off and become 0; below that
+        the matrix is refused.  So is a matrix that is not symmetric to 1e-10 of its largest entry.
+        """
+        s = finite_array("matrix", matrix, ndim=2)
+        if s.shape[0] != s.shape[1] or s.size == 0:
+            raise ValueError(f"matrix has shape {s.shape}, which is not allowed: a square matrix")
+        asymmetry = float(np.max(np.abs(s - s.T)))
+        if asymmetry > 1e-10 * np.max(np.abs(s)):
+            raise refuse("asymmetry of matrix", asymmetry, "at most 1e-10 of its largest entry")
+        return cls(_clip_round_off(np.linalg.eigvalsh((s + s.T) / 2)))
+
+    @classmethod
+    def from_data(cls, x: npt.ArrayLike) -> "Covariance":
+        """Eigenvalues of the sample covariance (X - mean)^T (X - mean)/n of data X (n, d), n >= 2."""
+        data = finite_array("x", x, ndim=2)
+        if data.shape[0] < 2 or data.shape[1] < 1:
+            raise ValueError(f"x has shape {data.shape}, which is not allowed: at least 2 samples of at least 1 number")
+        centred = data - data.mean(axis=0)
+        return cls.from_matrix(centred.T @ centred / data.shape[0])
+
+    @classmethod
+    def power_law(cls, exponent: float, atoms: int = 200) -> "Covariance":
+        """lambda_k proportional to k^-exponent, k = 1..atoms, equal weights, scaled to variance 1."""
+        lam = np.arange(1, whole("atoms", atoms) + 1.0) ** -nonnegative("exponent", exponent)
+        return cls(lam / lam.mean())
+
+    @classmethod
+    def low_rank(cls, fraction: float, variance: float = 1.0) -> "Covariance":
+        """A projector: lambda = variance/fraction on a fraction of directions, 0 elsewhere (tr/d = variance)."""
+        f = positive("fraction", fraction)
+        v = positive("variance", variance)
+        if f > 1:
+            raise refuse("fraction", fraction, "a number in (0, 1]")
+        if f == 1:
+            return cls.isotropic(v)
+        return cls(np.array([0.0, v / f]), np.array([1 - f, f]))
+
+    @cached_property
+    def variance(self) -> float:
+        """sigma_x^2 = tr Sigma/d = sum_i w_i lambda_i."""
+        return float(self.weights @ self.eigenvalues)
+
+    def quantiles(self, d: int) -> Array:
+        """The d eigenvalues of a finite Sigma with this law: quantiles at (k + 1/2)/d, ascending, (d,)."""
+        order = np.argsort(self.eigenvalues, kind="stable")
+        cumulative = np.cumsum(self.weights[order])
+        level = (np.arange(whole("d", d)) + 0.5) / d
+        # An atom owns the levels up to its cumulative weight; the tolerance keeps a level that
+        # lies on the boundary by arithmetic (1/2 of two atoms) from moving by round-off.
+        index = np.searchsorted(cumulative, level * (1 - 1e-12), side="left")
+        return np.asarray(self.eigenvalues[order][np.minimum(index, order.size - 1)])
+
+    def compressed(self, atoms: int) -> "Covariance":
+        """A law with at most ``atoms`` atoms, the same mean, and a stated ``error``.
+
+        Neighbours are merged at their common mean, in groups of equal share of weight and of log
+        eigenvalue.  ``error`` = max over w > 0 of the change of I(w) = <lambda/(w + lambda)>, the
+        only way in which the law enters the equations of the spectrum.
+        """
+        k = whole("atoms", atoms)
+        if k >= self.eigenvalues.size:
+            return self
+        order = np.argsort(self.eigenvalues, kind="stable")
+        lam, w = self.eigenvalues[order], self.weights[order]
+        group = _groups(lam, w, k)
+        mass = np.bincount(group, w)
+        mean = np.bincount(group, w * lam)[mass > 0] / mass[mass > 0]
+        small = Covariance(mean, mass[mass > 0])
+        grid = np.geomspace(lam[lam > 0][0] / 1e3, lam[-1] * 1e3, 400)[:, None]
+        exact = (lam / (grid + lam)) @ w
+        error = float(np.max(np.abs(exact - (small.eigenvalues / (grid + small.eigenvalues)) @ small.weights)))
+        return Covariance(small.eigenvalues, small.weights, self.error + error)
+
+
+@dataclass(frozen=True)
+class RandomFeatureModel:
+    """A random-feature score model trained by denoising score matching at one diffusion time.
+
+    s_A(x) = (A/sqrt p) sigma(W x/sqrt d), trained on n points with m noise draws each.
+
+    Parameters
+    ----------
+    psi_p, psi_n : float > 0, the ratios p/d and n/d
+    t : float > 0, diffusion time; signal e^-t, noise variance Delta = 1 - e^-2t
+    covariance : Covariance, the law of the eigenvalues of the data covariance
+    activation : "tanh", "relu", "erf", "sin", "identity", or a callable on arrays.  Its mean under
+        the Gaussian law of its argument is subtracted (only relu, of the built-in ones, has one)
+    noise_draws : integer >= 1 or math.inf, the m of the train loss
+    ridge : float >= 0, the mu of B = -(1/sqrt Delta) V^T (U + mu)^-1
+
+    Raises ValueError naming the parameter, its value and what is allowed.
+    Source: Bonnaire et al. (2025), sec. 3; George et al. (2025) for m = 1.
+    """
+
+    psi_p: float
+    psi_n: float
+    t: float
+    covariance: Covariance = Covariance.isotropic()
+    activation: Activation = "tanh"
+    noise_draws: float = math.inf
+    ridge: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("psi_p", "psi_n", "t"):
+            object.__setattr__(self, name, positive(name, getattr(self, name)))
+        object.__setattr__(self, "ridge", nonnegative("ridge", self.ridge))
+        if not isinstance(self.covariance, Covariance):
+            raise refuse("covariance", self.covariance, "a Covariance, for instance Covariance.from_data(X)")
+        if not callable(self.activation):
+            choice("activation", self.activation, ACTIVATIONS)
+        object.__setattr__(self, "noise_draws", _noise_draws(self.noise_draws))
+
+    @cached_property
+    def delta(self) -> float:
+        """Delta = 1 - exp(-2t), the noise variance (not the standard deviation)."""
+        return -math.expm1(-2 * self.t)
+
+    @cached_property
+    def constants(self) -> "GaussianConstants":
+        """The constants a, b, v2, s2 of the Gaussian equivalence, see :mod:`rfcore.gaussian`."""
+        from rfcore.gaussian import constants
+
+        return constants(self.activation, self.covariance.variance, self.t)
+
+
+def _noise_draws(value: Any) -> float:
+    if isinstance(value, float | np.floating) and math.isinf(value) and value > 0:
+        return math.inf
+    try:
+        return whole("noise_draws", value)
+    except ValueError:
+        raise refuse("noise_draws", value, "an integer >= 1, or math.inf") from None
+
+
+def _clip_round_off(eigenvalues: Array) -> Array:
+    lowest = -1e-12 * max(float(eigenvalues.max()), 0.0)
+    if eigenvalues.min() < lowest:
+        raise refuse("smallest eigenvalue", float(eigenvalues.min()), f"at least {lowest:.1e} (round-off)")
+    return np.maximum(eigenvalues, 0.0)
+
+
+def _groups(lam: Array, w: Array, k: int) -> npt.NDArray[np.int64]:
+    """Group index of each atom (ascending); zero eigenvalues keep a group of their own."""
+    zero = lam == 0
+    share = np.cumsum(w) - w / 2
+    if np.any(~zero):
+        logs = np.log(lam[~zero])
+        spread = logs[-1] - logs[0]
+        if spread > 0:
+            share[~zero] = (share[~zero] + (logs - logs[0]) / spread) / 2
+    group = np.minimum((share * (k - zero.any()) + zero.any()).astype(np.int64), k - 1)
+    group[zero] = 0
+    return group
