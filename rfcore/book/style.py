@@ -1,0 +1,202 @@
+"""House style: theory is a line, simulation is points; one palette; labels on the curves.
+
+Figures are drawn for a column of about 620 px and stay legible when a phone shrinks them to 340 px,
+which is why there are at most two panels side by side and why the type grows with their number.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rfcore.checks import finite_array, positive, refuse, whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Told apart by readers with any colour vision, and at least 3:1 against both white and near-black
+# (tests/test_book_api.py simulates three kinds of colour blindness).
+COLORS = ["#0072b2", "#d55e00", "#008a63", "#b8559c", "#a87900", "#707070", "#5b55d6"]
+
+_INK = "#262626"
+_TYPE = {1: 11.0, 2: 12.5}
+_WIDTH = {1: 5.6, 2: 7.4}
+
+
+def color_of(n: float) -> str:
+    """The colour of sample size n (or ratio n/d): the same n has the same colour in every chapter.
+
+    Half-octaves go round the palette, so a series 2, 4, 8, ... and a series 1, 10, 100, ... both get
+    distinct colours for seven members in a row.
+    """
+    return COLORS[round(2 * math.log2(positive("n", n))) % len(COLORS)]
+
+
+def panels(
+    columns: int = 1, rows: int = 1, ratio: float = 0.62, sharex: bool = False, sharey: bool = False
+) -> "tuple[Figure, Any]":
+    """A figure in house style and its axes: one Axes, or a flat list in reading order.
+
+    ``ratio`` is height over width of each panel; ``columns`` is 1 or 2.
+    """
+    import matplotlib.pyplot as plt
+
+    across, down = whole("columns", columns), whole("rows", rows)
+    if across > 2:
+        raise refuse("columns", columns, "1 or 2 (phones are narrow; use rows)")
+    size = _WIDTH[across], _WIDTH[across] / across * positive("ratio", ratio) * down
+    with plt.rc_context(_rc(_TYPE[across])):
+        fig, grid = plt.subplots(
+            down, across, figsize=size, sharex=sharex, sharey=sharey, squeeze=False, layout="constrained"
+        )
+    axes = list(grid.flat)
+    for ax in axes:
+        # Ticks are made lazily, after the style's context has ended: tell them now.
+        ax.tick_params(
+            which="both", labelsize=_TYPE[across] - 1.5, color=_INK, labelcolor=_INK, direction="out"
+        )
+    return fig, axes[0] if len(axes) == 1 else axes
+
+
+def theory(
+    ax: "Axes", x: npt.ArrayLike, y: npt.ArrayLike, color: str | None = None, label: str | None = None
+) -> None:
+    """Draw a theory curve: a line."""
+    ax.plot(
+        np.asarray(x), np.asarray(y), color=_color(ax, color), lw=1.9, label=label, solid_capstyle="round"
+    )
+    _legend(ax, label)
+
+
+def measured(
+    ax: "Axes",
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    error: npt.ArrayLike | None = None,
+    color: str | None = None,
+    label: str | None = None,
+) -> None:
+    """Draw measurements: points, with error bars of one standard error where ``error`` is given."""
+    ax.errorbar(
+        np.asarray(x), np.asarray(y), yerr=error, fmt="o", ms=4.6, color=_color(ax, color), label=label,
+        mec="white", mew=0.5, elinewidth=1.2, capsize=2.0, zorder=3,
+    )  # fmt: skip
+    _legend(ax, label)
+
+
+def histogram(
+    ax: "Axes",
+    values: npt.ArrayLike,
+    bins: int,
+    mass: float = 1.0,
+    log: bool = False,
+    color: str | None = None,
+    label: str | None = None,
+) -> None:
+    """Draw the density of ``values`` per unit x, with total area ``mass``.
+
+    ``log=True`` uses bins of equal width in log x (all values > 0) and a logarithmic x axis; the
+    height is still a density per unit x, so that it lies on the theory curve.
+    """
+    data = finite_array("values", values).ravel()
+    if data.size == 0:
+        raise refuse("values", [], "at least one number")
+    if log and data.min() <= 0:
+        raise refuse("values", float(data.min()), "numbers > 0 when log=True")
+    low, high = float(data.min()), float(data.max())
+    if low == high:
+        low, high = (low * 0.99, high * 1.01) if log else (low - 0.5, high + 0.5)
+    space = np.geomspace if log else np.linspace
+    edges = space(low, high, whole("bins", bins) + 1)
+    edges[0], edges[-1] = low, high  # geomspace may miss the ends by round-off, and lose a value
+    count, _ = np.histogram(data, edges)
+    height = positive("mass", mass) * count / data.size / np.diff(edges)
+    shade = _color(ax, color)
+    ax.stairs(height, edges, fill=True, color=shade, alpha=0.28, lw=0, label=label)
+    ax.stairs(height, edges, color=shade, alpha=0.7, lw=0.8)
+    if log:
+        ax.set_xscale("log")
+    _legend(ax, label)
+
+
+def name_curve(ax: "Axes", x: float, y: float, text: str, color: str) -> None:
+    """Write ``text`` on a curve, just above the point (x, y) of the data, in the curve's colour."""
+    from matplotlib import patheffects
+
+    halo = patheffects.withStroke(linewidth=3, foreground="white")
+    ax.annotate(
+        text, (x, y), xytext=(0, 5), textcoords="offset points", color=color, ha="center", va="bottom",
+        fontsize=_type_size(ax) - 0.5, path_effects=[halo], zorder=5,
+    )  # fmt: skip
+
+
+def image_grid(target: Any, images: npt.ArrayLike, columns: int) -> None:
+    """Show pictures as a mosaic with thin gaps, all on one scale.
+
+    Parameters
+    ----------
+    target : Axes, or a Figure (its first Axes, or a new one)
+    images : (K, H, W), (K, 1, H, W) or (K, 3, H, W); colour pictures in [-1, 1], grey ones in any range
+    columns : pictures per row; the last row may be short
+    """
+    stack = finite_array("images", images)
+    if stack.ndim == 4 and stack.shape[1] in (1, 3):
+        stack = np.moveaxis(stack, 1, 3)
+    elif stack.ndim == 3:
+        stack = stack[..., None]
+    else:
+        raise ValueError(
+            f"images has shape {stack.shape}, which is not allowed: (K, H, W) or (K, 1 or 3, H, W)"
+        )
+    if stack.size == 0:
+        raise ValueError(f"images has shape {stack.shape}, which is not allowed: at least one picture")
+    mosaic = _mosaic(stack, whole("columns", columns))
+    ax = target if hasattr(target, "imshow") else (target.axes or [target.add_subplot()])[0]
+    if mosaic.shape[2] == 3:
+        ax.imshow(np.where(np.isnan(mosaic), 1.0, np.clip((mosaic + 1) / 2, 0, 1)), interpolation="nearest")
+    else:
+        ax.imshow(np.ma.masked_invalid(mosaic[..., 0]), cmap="gray", interpolation="nearest")
+    ax.set_axis_off()
+
+
+def _mosaic(stack: npt.NDArray[np.float64], columns: int) -> npt.NDArray[np.float64]:
+    """(K, H, W, C) -> one picture, gaps of one pixel marked by nan."""
+    count, high, wide, depth = stack.shape
+    across = min(columns, count)
+    down = -(-count // across)
+    mosaic = np.full((down * (high + 1) - 1, across * (wide + 1) - 1, depth), np.nan)
+    for k, image in enumerate(stack):
+        top, left = k // across * (high + 1), k % across * (wide + 1)
+        mosaic[top : top + high, left : left + wide] = image
+    return mosaic
+
+
+def _color(ax: "Axes", color: str | None) -> str:
+    """The given colour, or the first of the palette that this axes has not used yet."""
+    if color is not None:
+        return color
+    used = getattr(ax, "_rf_colors", 0)
+    ax._rf_colors = used + 1  # type: ignore[attr-defined]
+    return COLORS[used % len(COLORS)]
+
+
+def _legend(ax: "Axes", label: str | None) -> None:
+    if label is not None:
+        ax.legend(frameon=False, fontsize=_type_size(ax) - 1, labelcolor=_INK, handlelength=1.4)
+
+
+def _type_size(ax: "Axes") -> float:
+    return float(ax.xaxis.label.get_fontsize())
+
+
+def _rc(size: float) -> Any:
+    return {
+        "figure.dpi": 110, "figure.facecolor": "white", "axes.facecolor": "white",
+        "font.size": size, "font.family": "DejaVu Sans", "mathtext.fontset": "dejavusans",
+        "axes.labelsize": size, "axes.titlesize": size, "axes.titlelocation": "left",
+        "axes.titlecolor": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK,
+        "axes.linewidth": 0.8, "axes.grid": False,
+        "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
+    }  # fmt: skip
