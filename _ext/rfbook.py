@@ -6,13 +6,13 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.environment.collectors.toctree import TocTreeCollector
+from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
 CHAPTER = re.compile(r"chapters/(\d\d)-")
 
 
 def drop_thebe(app: Sphinx, config: Any) -> None:
-    """sphinx-thebe writes its inline script twice even when switched off, and the console then shows an error."""
+    """sphinx-thebe writes its inline script twice even when switched off: an error in the console."""
     for listener in list(app.events.listeners["env-before-read-docs"]):
         if listener.handler.__name__ == "init_thebe_core":
             app.disconnect(listener.id)
@@ -32,25 +32,25 @@ def number_by_file(env: BuildEnvironment) -> None:
         env.toc_secnumbers[document] = {a: (chapter, *n[1:]) for a, n in numbers.items()}
         title = env.titles[document]
         if "secnumber" in title:
-            title["secnumber"] = (chapter, *title["secnumber"][1:])
+            title["secnumber"] = [chapter, *title["secnumber"][1:]]
         for reference in env.tocs[document].findall(nodes.reference):
             if reference.get("secnumber"):
-                reference["secnumber"] = (chapter, *reference["secnumber"][1:])
+                reference["secnumber"] = [chapter, *reference["secnumber"][1:]]
 
 
 def number_after_counting(app: Sphinx, config: Any) -> None:
-    """Lets `number_by_file` follow whatever counts the sections (another extension replaces it too)."""
-    count = TocTreeCollector.assign_section_numbers
+    """Lets `number_by_file` follow the collector that counts the sections."""
+    count = TocTreeCollectorWithStyles.assign_section_numbers
     if getattr(count, "by_file", False):
         return
 
-    def assign_section_numbers(self: TocTreeCollector, env: BuildEnvironment) -> list[str]:
-        rewritten = count(self, env)
+    def assign_section_numbers(self: TocTreeCollectorWithStyles, env: BuildEnvironment) -> list[str]:
+        rewritten: list[str] = count(self, env)
         number_by_file(env)
         return rewritten
 
     assign_section_numbers.by_file = True  # type: ignore[attr-defined]
-    TocTreeCollector.assign_section_numbers = assign_section_numbers  # type: ignore[method-assign]
+    TocTreeCollectorWithStyles.assign_section_numbers = assign_section_numbers
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
