@@ -47,7 +47,9 @@ class Covariance:
         weights = np.full(lam.size, 1 / lam.size) if self.weights is None else self.weights
         w = finite_array("weights", weights, ndim=1).copy()
         if w.shape != lam.shape:
-            raise ValueError(f"weights has shape {w.shape}, which is not allowed: {lam.shape}, that of eigenvalues")
+            raise ValueError(
+                f"weights has shape {w.shape}, which is not allowed: {lam.shape}, that of eigenvalues"
+            )
         if w.min() <= 0:
             raise refuse("weights", float(w.min()), "numbers > 0")
         if abs(w.sum() - 1) > 1e-9:
@@ -93,19 +95,21 @@ class Covariance:
         """Eigenvalues of the sample covariance (X - mean)^T (X - mean)/n of data X (n, d), n >= 2."""
         data = finite_array("x", x, ndim=2)
         if data.shape[0] < 2 or data.shape[1] < 1:
-            raise ValueError(f"x has shape {data.shape}, which is not allowed: at least 2 samples of at least 1 number")
+            raise ValueError(
+                f"x has shape {data.shape}, which is not allowed: at least 2 samples of at least 1 number"
+            )
         centred = data - data.mean(axis=0)
         return cls.from_matrix(centred.T @ centred / data.shape[0])
 
     @classmethod
     def power_law(cls, exponent: float, atoms: int = 200) -> "Covariance":
         """lambda_k proportional to k^-exponent, k = 1..atoms, equal weights, scaled to variance 1."""
-        lam = np.arange(1, whole("atoms", atoms) + 1.0) ** -nonnegative("exponent", exponent)
+        lam = np.arange(1, whole("atoms", atoms) + 1, dtype=np.float64) ** -nonnegative("exponent", exponent)
         return cls(lam / lam.mean())
 
     @classmethod
     def low_rank(cls, fraction: float, variance: float = 1.0) -> "Covariance":
-        """A projector: lambda = variance/fraction on a fraction of directions, 0 elsewhere (tr/d = variance)."""
+        """A projector: lambda = variance/fraction on a fraction of directions, 0 elsewhere."""
         f = positive("fraction", fraction)
         v = positive("variance", variance)
         if f > 1:
@@ -142,13 +146,11 @@ class Covariance:
         order = np.argsort(self.eigenvalues, kind="stable")
         lam, w = self.eigenvalues[order], self.weights[order]
         group = _groups(lam, w, k)
-        mass = np.bincount(group, w)
-        mean = np.bincount(group, w * lam)[mass > 0] / mass[mass > 0]
-        small = Covariance(mean, mass[mass > 0])
+        mass, moment = (np.bincount(group, x).astype(np.float64) for x in (w, w * lam))
+        small = Covariance(moment[mass > 0] / mass[mass > 0], mass[mass > 0])
         grid = np.geomspace(lam[lam > 0][0] / 1e3, lam[-1] * 1e3, 400)[:, None]
-        exact = (lam / (grid + lam)) @ w
-        error = float(np.max(np.abs(exact - (small.eigenvalues / (grid + small.eigenvalues)) @ small.weights)))
-        return Covariance(small.eigenvalues, small.weights, self.error + error)
+        change = (lam / (grid + lam)) @ w - (small.eigenvalues / (grid + small.eigenvalues)) @ small.weights
+        return Covariance(small.eigenvalues, small.weights, self.error + float(np.max(np.abs(change))))
 
 
 @dataclass(frozen=True)
@@ -211,11 +213,11 @@ def _noise_draws(value: Any) -> float:
         raise refuse("noise_draws", value, "an integer >= 1, or math.inf") from None
 
 
-def _clip_round_off(eigenvalues: Array) -> Array:
+def _clip_round_off(eigenvalues: npt.NDArray[np.floating[Any]]) -> Array:
     lowest = -1e-12 * max(float(eigenvalues.max()), 0.0)
     if eigenvalues.min() < lowest:
         raise refuse("smallest eigenvalue", float(eigenvalues.min()), f"at least {lowest:.1e} (round-off)")
-    return np.maximum(eigenvalues, 0.0)
+    return np.asarray(np.maximum(eigenvalues, 0.0))
 
 
 def _groups(lam: Array, w: Array, k: int) -> npt.NDArray[np.int64]:
@@ -229,4 +231,4 @@ def _groups(lam: Array, w: Array, k: int) -> npt.NDArray[np.int64]:
             share[~zero] = (share[~zero] + (logs - logs[0]) / spread) / 2
     group = np.minimum((share * (k - zero.any()) + zero.any()).astype(np.int64), k - 1)
     group[zero] = 0
-    return group
+    return np.asarray(group)
