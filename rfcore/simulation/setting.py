@@ -97,4 +97,4 @@ def _points(name: str, value: npt.ArrayLike, count: int | None, d: int) -> Array
 
 
 def tensor(array: Array, device: Any) -> Tensor:
-    return torch.astensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
+    return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
