@@ -60,7 +60,9 @@ def _solve_chunk(par: Parameters, y: Array) -> tuple[Array, npt.NDArray[np.float
     target = np.angle(arm)
     todo = np.flatnonzero((target < np.pi) & (radius > 0))
     if todo.size:
-        x[:, todo], residual[todo] = _along_arc(par, x[:, todo], slope[:, todo], radius[todo], target[todo], y[todo])
+        x[:, todo], residual[todo] = _along_arc(
+            par, x[:, todo], slope[:, todo], radius[todo], target[todo], y[todo]
+        )
     return x, residual
 
 
@@ -102,7 +104,9 @@ def _along_arc(
     return answer, residual
 
 
-def _polish(par: Parameters, x: Array, y: Array, forced: Bools) -> tuple[Bools, Array, npt.NDArray[np.float64]]:
+def _polish(
+    par: Parameters, x: Array, y: Array, forced: Bools
+) -> tuple[Bools, Array, npt.NDArray[np.float64]]:
     """Newton's method at the target; good where it contracts at every step to the tolerance."""
     good = np.ones(y.size, dtype=bool)
     last = np.full(y.size, 0.3)
