@@ -28,6 +28,7 @@ from rfcore.theory._equations import Parameters
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+EPS = float(np.finfo(float).eps)
 CHUNK = 2_000_000  # entries of the points x atoms matrix that are held at a time
 
 
@@ -101,7 +102,7 @@ def points(cv: Curve, reference: Array, distance: Array, branch: Array, known: A
     w = reference + distance
     g, kg = total[0], total[1]
     p = 1 - kg / cv.psi_n
-    q2, q1, q0, b1 = _quadratic(cv, w, g, p)
+    q2, q1, q0 = _quadratic(cv, w, g, p)
     disc = q1 * q1 - 4 * q2 * q0
     root = np.copysign(np.sqrt(np.maximum(disc, 0)), branch)
     # The branch +1 is (-q1 + root)/(2 q2) = 2 q0/(-q1 - root): take the form that does not cancel.
@@ -122,20 +123,99 @@ def points(cv: Curve, reference: Array, distance: Array, branch: Array, known: A
     return Points(w, total, iu, y1, y2, y1 * iu, disc)
 
 
-def _quadratic(cv: Curve, w: Array, g: Array, p: Array) -> tuple[Array, Array, Array, Array]:
+def _quadratic(cv: Curve, w: Array, g: Array, p: Array) -> tuple[Array, Array, Array]:
     """Coefficients of q2 u^2 + q1 u + q0 = 0."""
     e, c = cv.eps, cv.c
     a = (w - e * cv.b2) * p
-    if e == 0 or cv.single:
+    if e in (0, 1):  # y_2 = 1, or it drops out: one factor divided off
         one = np.ones_like(w)
-        if e == 1:
-            return 0 * one, c - a, one, one
-        return cv.b2 * c * one, (1 - e) * cv.b2 + c - a, one, one
+        return (1 - e) * cv.b2 * c * one, (1 - e) * cv.b2 + c - a, one
     b0 = p + e * cv.b2 * g / cv.psi_n
     b1 = (e / cv.psi_n) * (cv.s2 * p + cv.b2 * c * g)
     top = b1 + cv.b2 * (1 - e) * p
-    return c * top - a * b1, top + (c - a) * b0, b0, b1
+    return c * top - a * b1, top + (c - a) * b0, b0
 
 
 def _nonzero(x: Array) -> Array:
-    return np.where(x == 0, 1e-300, x)
+    return np.where(np.abs(x) < 1e-150, 1e-150, x)
+
+
+def excess(cv: Curve, pt: Points) -> Array:
+    """E = dz/d(-1/q) where the solution is stable (then the point lies in a gap iff E > 0), else -1."""
+    g, _, g2, k1, k2 = pt.sums
+    r, n, p, e = pt.r, cv.psi_n, cv.psi_p, cv.eps
+    r2 = r * r
+    t = 1 / _nonzero(r)  # u/y_1
+    from_chi1 = t * (n * cv.c + r2 * k1)
+    here = 1 - (1 - 2 * r * g + r2 * g2) / p
+    one = 1 - k2 / n
+    if e in (0, 1):
+        return np.where(one > 0, here - from_chi1 * from_chi1 / (p * n * _nonzero(one)), -1.0)
+    s = pt.y1 / _nonzero(pt.y2)
+    two = 1 - s * s * e * (1 - e) * cv.b2**2 * g2 / n
+    cross = np.abs(s) * k1 * cv.b2 / n  # F_12 = (1 - eps) cross, F_21 = eps cross
+    from_chi2 = np.abs(t * s) * (cv.s2 + cv.b2 * r2 * g2)
+    det = one * two - e * (1 - e) * cross * cross
+    a = np.abs(from_chi1)
+    back = a * a * two + e * (1 - e) * (from_chi2**2 * one + 2 * a * from_chi2 * cross)
+    stable = (one > 0) & (two > 0) & (det > 0)
+    return np.where(stable, here - back / (p * n * _nonzero(det)), -1.0)
+
+
+def place(cv: Curve, pt: Points) -> tuple[Array, Array, Array, Array]:
+    """z, its round-off error, z - s^2, its round-off error: of several forms, those that cancel least.
+
+    The forms: E3 solved for z, and 1 + z q = (psi_n/psi_p)((1 - chi_1) + (m - 1)(1 - chi_2)), which is
+    (1/p) Tr U R = 1 + z q counted vector by vector.
+    """
+    g, kg = pt.sums[:2]
+    e, n, p, iu = cv.eps, cv.psi_n, cv.psi_p, pt.iu
+    chi1, chi2 = 1 / _nonzero(pt.y1), 1 / _nonzero(pt.y2)
+    h = pt.r * g
+    if e == 0:
+        offset = _least(
+            _total(cv.v2 * chi1, iu, -p * iu, -h * iu),
+            _total((n + 1 - p) * iu, -n * chi1 * iu, -kg * iu, -h * iu),
+        )
+        z = offset[0] + cv.s2
+        return z, offset[1] + EPS * np.abs(z), *offset
+    noise = (cv.s2 + cv.b2 * g * pt.r) * chi2  # u (1 - chi_2) psi_n/eps
+    last = (iu, -p * iu, -h * iu)
+    z = _least(
+        _total(cv.v2 * chi1, e * cv.s2 * chi1, (1 - e) * cv.s2 * chi2, *last),
+        _total(n * (1 - chi1) * iu, (1 - e) * noise, -p * iu),
+        _total((n / e - p) * iu, -n * chi1 * iu, -n * (1 / e - 1) * chi2 * iu),
+    )
+    less = (1 - e) * e * noise / (n * _nonzero(iu))  # (1 - eps)(1 - chi_2)
+    offset = _least(
+        _total(cv.v2 * chi1, e * cv.s2 * chi1, -e * cv.s2, -cv.s2 * less, *last),
+        (z[0] - cv.s2, z[1] + EPS * cv.s2),
+    )
+    z = _least(z, (offset[0] + cv.s2, offset[1] + EPS * cv.s2))
+    return *z, *offset
+
+
+def _total(*terms: Array | float) -> tuple[Array, Array]:
+    """The sum of terms and the round-off error that their sizes bring."""
+    value, size = np.zeros(()), np.zeros(())
+    for term in terms:
+        value, size = value + term, size + np.abs(term)
+    return value, 2 * EPS * size
+
+
+def _least(*forms: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Of several (value, error), point by point, the one with the least error."""
+    best = forms[0]
+    for form in forms[1:]:
+        better = form[1] < best[1]
+        best = np.where(better, form[0], best[0]), np.where(better, form[1], best[1])
+    return best
+
+
+def count_below(cv: Curve, reference: Array, distance: Array, pt: Points) -> Array:
+    """The fraction of eigenvalues below a point of a gap, from the signs of q, chi and 1 + kappa u."""
+    e, n, p = cv.eps, cv.psi_n, cv.psi_p
+    chi1u = np.sign(pt.r)  # the sign of chi_1 u
+    side = np.sign(np.add.outer(reference, cv.l) + distance[:, None]) * chi1u[:, None]
+    below = (pt.iu < 0) - (n / p) * (pt.y1 < 0) + np.sign(pt.iu) * ((side < 0) @ cv.weights) / p
+    return below if e == 0 else below - (n / p) * (1 / e - 1) * (pt.y2 < 0)

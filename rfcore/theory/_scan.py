@@ -1,0 +1,237 @@
+r"""Where on the curve of :mod:`rfcore.theory._inverse` the gaps of the spectrum begin and end.
+
+On each interval of W between two poles the function <k^2/(W + l)^2> is convex, and a gap needs it to be
+below psi_n: this confines the search to one subinterval, or none, per pair of neighbouring atoms.  The
+subinterval is split where the curve turns (zeros of the discriminant), at W = 0 and at the zero of P,
+and scanned on a grid that is logarithmically dense at both ends of every piece.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rfcore.theory import _inverse as inverse
+from rfcore.theory._inverse import Array, Curve, Points
+from rfcore.theory._roots import bracketed, highest
+
+Index = npt.NDArray[np.intp]
+INFINITY = 1e30  # in units of the largest scale of W
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Intervals of W, each from reference[0] + distance[0] to reference[1] + distance[1]; arrays (2, N)."""
+
+    reference: Array
+    distance: Array
+
+    @property
+    def length(self) -> Array:
+        return (self.reference[1] - self.reference[0]) + (self.distance[1] - self.distance[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Ends of gaps: the points of the curve with E = 0, and whether the gap lies below (a left edge)."""
+
+    reference: Array
+    distance: Array
+    points: Points
+    below: npt.NDArray[np.bool_]
+
+
+def edges(cv: Curve, fineness: int = 1) -> Edges:
+    """All ends of gaps.  ``fineness`` multiplies the number of grid points."""
+    with np.errstate(all="ignore"):
+        return _edges(cv, fineness)
+
+
+def _edges(cv: Curve, fineness: int) -> Edges:
+    pieces = _split(cv, _regions(cv))
+    per_end = fineness * int(np.clip(4000 // pieces.length.size, 24, 100))
+    pieces = _between_folds(cv, pieces, per_end)
+    reference, distance = _grid(cv, pieces, per_end)
+    shape = reference.shape
+    known = inverse.sums(cv, reference.ravel(), distance.ravel())
+    found = []
+    for branch in (1.0,) if cv.single else (1.0, -1.0):
+        pt = inverse.points(cv, reference.ravel(), distance.ravel(), np.full(known.shape[1], branch), known)
+        e = np.nan_to_num(inverse.excess(cv, pt), nan=-1.0, posinf=-1.0, neginf=-1.0).reshape(shape)
+        found.append(_sign_changes(cv, reference, distance, e, pt.iu.reshape(shape), branch))
+    ref, dist, sign, inside = (np.concatenate(x) for x in zip(*found, strict=True))
+    pt = inverse.points(cv, ref, dist, sign)
+    return Edges(ref, dist, pt, inside > pt.iu)
+
+
+def _regions(cv: Curve) -> Pieces:
+    """The parts of the W axis with <k^2 g^2> < psi_n."""
+    scale = INFINITY * (cv.l[-1] + cv.b2 + cv.c + cv.v2)
+    pole = cv.k > 0
+    l, a = cv.l[pole], (cv.weights * cv.k**2)[pole]  # noqa: E741
+    if l.size == 0:
+        return Pieces(np.zeros((2, 1)), np.array([[-scale], [scale]]))
+    top = np.sqrt(a.sum() / cv.psi_n) * (1 + 1e-12)
+    ends = np.array([-l[-1], -l[0]])
+    near = np.sqrt(a[[-1, 0]] / cv.psi_n) * (1 - 1e-12)
+    sign = np.array([-1.0, 1.0])
+    out = sign * _level(cv, ends, sign * near, sign * np.full(2, top))
+    low = Pieces(ends[[0, 0]][:, None], np.array([[-scale], [-out[0]]]))
+    high = Pieces(ends[[1, 1]][:, None], np.array([[out[1]], [scale]]))
+    return _join(low, *_inner(cv, l, a), high)
+
+
+def _inner(cv: Curve, l: Array, a: Array) -> list[Pieces]:  # noqa: E741
+    length = np.diff(l)
+    third = np.cbrt(a)
+    # The two nearest atoms alone bound <k^2 g^2> from below.
+    keep = (third[1:] + third[:-1]) ** 3 < cv.psi_n * length**2
+    left, right, length = -l[1:][keep], -l[:-1][keep], length[keep]
+    if not left.size:
+        return []
+    middle = length * third[1:][keep] / (third[1:] + third[:-1])[keep]
+
+    def slope(x: Array, i: Index) -> Array:
+        g = 1 / (np.add.outer(left[i], cv.l) + x[:, None])
+        return np.cbrt((g**3) @ (cv.weights * cv.k**2))
+
+    one = np.ones_like(middle)
+    middle = bracketed(slope, middle * 1e-9, length * (1 - 1e-9), one, -one, steps=30)
+    keep = inverse.sums(cv, left, middle)[4] < cv.psi_n
+    left, right, middle, length = left[keep], right[keep], middle[keep], length[keep]
+    begin = _level(cv, left, middle * 1e-12, middle)
+    end = _level(cv, right, (middle - length) * 1e-12, middle - length)
+    return [Pieces(np.stack([left, right]), np.stack([begin, end]))]
+
+
+def _level(cv: Curve, reference: Array, near: Array, far: Array) -> Array:
+    """The distance between near (large) and far (small) at which <k^2 g^2> = psi_n."""
+
+    def f(x: Array, i: Index) -> Array:
+        return 1 / np.sqrt(inverse.sums(cv, reference[i], x)[4]) - 1 / np.sqrt(cv.psi_n)
+
+    one = np.ones_like(near)
+    return bracketed(f, near, far, -one, one)
+
+
+def _join(*parts: Pieces) -> Pieces:
+    return Pieces(
+        np.concatenate([x.reference for x in parts], axis=1),
+        np.concatenate([x.distance for x in parts], axis=1),
+    )
+
+
+def _split(cv: Curve, pieces: Pieces) -> Pieces:
+    """Cut the pieces at W = 0 and at the zero of P, which is increasing on every piece."""
+    start, end = pieces.reference + pieces.distance
+    zero = np.zeros((2, pieces.length.size))
+    pieces = _cut(pieces, (start < 0) & (end > 0), zero)
+    (r0, r1), (d0, d1) = pieces.reference, pieces.distance
+
+    def p(x: Array, i: Index) -> Array:
+        return cv.psi_n - inverse.sums(cv, r0[i], x)[1]
+
+    every = np.arange(r0.size)
+    last = d1 + (r1 - r0)
+    p0, p1 = p(d0, every), p(last, every)
+    at = (p0 < 0) & (p1 > 0)
+    root = np.zeros_like(d0)
+    index = every[at]
+    root[at] = bracketed(lambda x, i: p(x, index[i]), d0[at], last[at], p0[at], p1[at])
+    return _cut(pieces, at, np.stack([r0, root]))
+
+
+def _cut(pieces: Pieces, at: npt.NDArray[np.bool_], point: Array) -> Pieces:
+    """Cut the marked pieces in two at ``point`` (reference, distance)."""
+    r, d = pieces.reference, pieces.distance
+    low = Pieces(
+        np.stack([r[0], np.where(at, point[0], r[1])]), np.stack([d[0], np.where(at, point[1], d[1])])
+    )
+    high = Pieces(np.stack([point[0], r[1]])[:, at], np.stack([point[1], d[1]])[:, at])
+    return _join(low, high)
+
+
+def _grid(cv: Curve, pieces: Pieces, per_end: int) -> tuple[Array, Array]:
+    """Reference and distance of the grid points, (pieces, 2 per_end), ascending in W."""
+    r, d, length = pieces.reference, pieces.distance, pieces.length
+    scale = cv.l[-1] + cv.b2 + cv.c
+    open_up, open_down = d[1] > 1e20 * scale, d[0] < -1e20 * scale
+    with np.errstate(divide="ignore"):
+        near = [np.where(x == 0, np.inf, np.abs(x)) for x in d]
+    reach = np.where(open_up | open_down, scale, length / 2)
+    step = [np.minimum(1e-9 * reach, 1e-4 * x) for x in near]
+    t = np.linspace(0, 1, per_end - 1)
+    rise = [np.exp(np.log(s)[:, None] + np.log(reach / s)[:, None] * t) for s in step]
+    far = np.exp(np.log(scale) + np.log(length / scale)[:, None] * np.linspace(0, 1, per_end)[1:])
+    low = np.where(open_down[:, None], d[1][:, None] - far[:, ::-1], d[0][:, None] + rise[0])
+    high = np.where(open_up[:, None], d[0][:, None] + far, d[1][:, None] - rise[1][:, ::-1])
+    distance = np.concatenate([d[0][:, None], low, high, d[1][:, None]], axis=1)
+    half = np.full(distance.shape, False)
+    half[:, per_end:] = True
+    late = np.where(open_up[:, None], False, np.where(open_down[:, None], True, half))
+    return np.where(late, r[1][:, None], r[0][:, None]), distance
+
+
+def _between_folds(cv: Curve, pieces: Pieces, per_end: int) -> Pieces:
+    """The parts of the pieces over which the curve has points (discriminant >= 0)."""
+    if cv.single:
+        return pieces
+    reference, distance = _grid(cv, pieces, per_end)
+
+    def disc(ref: Array, dist: Array) -> Array:
+        return inverse.points(cv, ref, dist, np.ones_like(dist)).discriminant
+
+    some = (disc(reference.ravel(), distance.ravel()) >= 0).reshape(reference.shape)
+    row, column = np.nonzero(some[:, 1:] != some[:, :-1])
+    ref, a, b = _bracket(reference, distance, row, column)
+    start = some[row, column]
+    sign = np.where(start, 1.0, -1.0)
+    root = bracketed(lambda x, i: disc(ref[i], x), a, b, sign, -sign)
+    out = [Pieces(pieces.reference[:, whole], pieces.distance[:, whole]) for whole in [some.all(axis=1)]]
+    for i in np.unique(row):
+        at = row == i
+        r = np.concatenate([pieces.reference[:1, i], ref[at], pieces.reference[1:, i]])
+        d = np.concatenate([pieces.distance[:1, i], root[at], pieces.distance[1:, i]])
+        keep = np.arange(0 if start[at][0] else 1, r.size - 1, 2)
+        out.append(Pieces(np.stack([r[keep], r[keep + 1]]), np.stack([d[keep], d[keep + 1]])))
+    return _join(*out)
+
+
+def _bracket(reference: Array, distance: Array, row: Index, column: Index) -> tuple[Array, Array, Array]:
+    """Neighbouring grid points with one reference: that of the point nearer to its own."""
+    r0, r1 = reference[row, column], reference[row, column + 1]
+    d0, d1 = distance[row, column], distance[row, column + 1]
+    first = np.abs(d0) < np.abs(d1)
+    ref = np.where(first, r0, r1)
+    return ref, np.where(first, d0, d0 + (r0 - r1)), np.where(first, d1 + (r1 - r0), d1)
+
+
+def _sign_changes(
+    cv: Curve, reference: Array, distance: Array, e: Array, iu: Array, branch: float
+) -> tuple[Array, Array, Array, Array]:
+    """Zeros of E on one branch: reference, distance, branch, and 1/u at a point inside the gap."""
+
+    def excess(ref: Array, x: Array) -> Array:
+        pt = inverse.points(cv, ref, x, np.full(x.shape, branch))
+        return np.nan_to_num(inverse.excess(cv, pt), nan=-1.0)
+
+    row, column = np.nonzero((e[:, 1:] > 0) != (e[:, :-1] > 0))
+    ref, a, b = _bracket(reference, distance, row, column)
+    fa, fb = e[row, column], e[row, column + 1]
+    inside = np.where(fa > 0, iu[row, column], iu[row, column + 1])
+    # Narrow gaps between grid points: local maxima of E that may reach above 0.
+    m = e[:, 1:-1]
+    top = (m <= 0) & (m > -0.9) & (m >= e[:, :-2]) & (m >= e[:, 2:])
+    i, j = np.nonzero(top)
+    ref0, low, mid = _bracket(reference, distance, i, j)
+    ref1, mid1, high = _bracket(reference, distance, i, j + 1)
+    high = high + (ref1 - ref0)
+    x, value = highest(lambda x, k: excess(ref0[k], x), low, mid, high, e[i, j + 1])
+    new = value > 0
+    peak = inverse.points(cv, ref0[new], x[new], np.full(new.sum(), branch)).iu
+    ref = np.concatenate([ref, ref0[new], ref0[new]])
+    a, b = np.concatenate([a, low[new], x[new]]), np.concatenate([b, x[new], high[new]])
+    fa = np.concatenate([fa, e[i, j][new], value[new]])
+    fb = np.concatenate([fb, value[new], e[i, j + 2][new]])
+    root = bracketed(lambda x, k: excess(ref[k], x), a, b, fa, fb)
+    return ref, root, np.full(root.shape, branch), np.concatenate([inside, peak, peak])

@@ -1,0 +1,147 @@
+r"""The bulks of the spectrum of U at d = infinity: exact edges, exact masses, the atom.
+
+The edges are the ends of the gaps on the curve of :mod:`rfcore.theory._inverse`, found without a
+density; the mass below each gap is a rational number given by signs (:func:`_inverse.count_below`).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rfcore.model import RandomFeatureModel
+from rfcore.theory import _inverse as inverse
+from rfcore.theory import _scan as scan
+from rfcore.theory._equations import parameters
+from rfcore.theory._inverse import Array, Curve
+
+MERGED = 1e-12  # a gap narrower than this, relative to its place, is no gap
+TOLERANCE = 1e-9
+ATTEMPTS = (1, 3, 9)
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """An interval [left, right] that holds the fraction ``mass`` of the eigenvalues.
+
+    ``left_offset`` and ``right_offset`` are the edges minus s^2, which keep their relative accuracy
+    where the bulks crowd s^2; ``hard`` says that the left edge is a hard one, where the density grows
+    like an inverse square root (p = n + d, or p = n m); at all other edges it vanishes like a root.
+    """
+
+    left: float
+    right: float
+    mass: float
+    left_offset: float
+    right_offset: float
+    hard: bool = False
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A fraction ``mass`` of the eigenvalues at one ``location``."""
+
+    location: float
+    mass: float
+
+
+@dataclass(frozen=True)
+class Support:
+    """The bulks in ascending order, and the atom if there is one.
+
+    ``edge_error`` : largest estimated relative round-off error of an edge
+    ``mass_error`` : largest defect of the mass balance: |sum of the masses - 1|, and of the counts of
+        eigenvalues below each gap computed at its two ends
+    ``merged`` : number of gaps that were found but are narrower than 1e-12 of their place
+    """
+
+    bulks: tuple[Bulk, ...]
+    atom: Atom | None
+    edge_error: float
+    mass_error: float
+    merged: int
+    converged: bool
+
+    @property
+    def gaps(self) -> tuple[tuple[float, float], ...]:
+        """The bounded gaps (end of one bulk, begin of the next)."""
+        return tuple((a.right, b.left) for a, b in zip(self.bulks, self.bulks[1:], strict=False))
+
+    @property
+    def mass(self) -> float:
+        """Sum of all masses; 1 to ``mass_error``."""
+        return math.fsum([b.mass for b in self.bulks] + ([self.atom.mass] if self.atom else []))
+
+
+def support(model: RandomFeatureModel) -> Support:
+    """Bulk edges, masses and atom of the spectrum of U, from the inverse map.
+
+    Edges are accurate to 1e-10 relative (and edge - s^2 to 1e-8 where the bulks crowd s^2), masses sum
+    to 1 to 1e-9.  Any covariance law, any number of noise draws.  For m = infinity the atom sits at s^2,
+    for finite m at 0.
+
+    Raises ArithmeticError if the ends of the gaps do not alternate or the masses do not balance.
+    Source: rank rules and sign rule of the book, chapter 8; edges as critical points of the inverse map
+    go back to Silverstein and Choi (1995).
+    """
+    cv = inverse.curve(parameters(model))
+    for fineness in ATTEMPTS:
+        answer = _assemble(cv, scan.edges(cv, fineness))
+        if answer is not None:
+            return answer
+    raise ArithmeticError(f"the ends of the gaps of {model} do not alternate or the masses do not balance")
+
+
+def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
+    """Bulks from the ends of the gaps, or None if these contradict each other."""
+    z, z_error, offset, offset_error = inverse.place(cv, found.points)
+    below = inverse.count_below(cv, found.reference, found.distance, found.points)
+    order = np.argsort(offset, kind="stable")
+    left = found.below[order]
+    z, offset, below = z[order], offset[order], below[order]
+    error = np.minimum(z_error[order] / np.abs(z), offset_error[order] / np.abs(offset))
+    atom, hard = _atom_mass(cv)
+    if hard:
+        # The gap below a hard edge reaches it at u = infinity: the edge itself is no zero of E.
+        inner = np.abs(z if cv.eps else offset) > 1e-14 * np.abs(z)
+        z, offset, below, error = z[inner], offset[inner], below[inner], error[inner]
+        left = left[inner]
+        floor = 0.0 if cv.eps else cv.s2
+        z, offset = np.append(floor, z), np.append(floor - cv.s2, offset)
+        below, error, left = np.append(0.0, below), np.append(0.0, error), np.append(True, left)
+    if z.size == 0 or z.size % 2 or not np.all(left[::2]) or np.any(left[1::2]):
+        return None
+    defect = _mass_defect(below, atom)
+    if defect > TOLERANCE:
+        return None
+    narrow = z[2::2] - z[1:-1:2] <= MERGED * z[2::2]
+    keep = np.ones(z.size, dtype=bool)
+    keep[2::2] = keep[1:-1:2] = ~narrow
+    z, offset, below = z[keep], offset[keep], below[keep]
+    mass = np.diff(below)[::2]
+    bulks = tuple(
+        Bulk(float(z[i]), float(z[i + 1]), float(mass[i // 2]), float(offset[i]), float(offset[i + 1]), hard and i == 0)
+        for i in range(0, z.size, 2)
+    )
+    location = 0.0 if cv.eps else cv.s2
+    return Support(
+        bulks, Atom(location, atom) if atom > 0 else None, float(error.max()), defect, int(narrow.sum()), True
+    )
+
+
+def _mass_defect(below: Array, atom: float) -> float:
+    """The counts below each gap must agree at its two ends, begin with the atom, grow, and end with 1."""
+    ends = np.concatenate([[atom], below, [1.0]])
+    defect = float(np.max(np.abs(ends[1::2] - ends[::2])))
+    return defect if np.all(np.diff(below)[::2] > -TOLERANCE) else math.inf
+
+
+def _atom_mass(cv: Curve) -> tuple[float, bool]:
+    """Mass of the atom from the rank of U (minus s^2 at m = infinity), and whether the edge is hard."""
+    p, n = cv.psi_p, cv.psi_n
+    through_data = 1.0 if cv.b2 > 0 else 0.0  # directions of R^p that are seen through M
+    if cv.eps == 0:
+        rank = through_data + (n if cv.v2 > 0 else 0.0)
+    else:
+        rank = n / cv.eps if cv.s2 > 0 else min(n / cv.eps, through_data)
+    return max(0.0, 1 - rank / p), abs(p - rank) <= 1e-12 * p
