@@ -1,5 +1,6 @@
-"""The book's small Sphinx extension: chapter numbers from file names, and one script kept off the pages."""
+"""The book's Sphinx extension: chapters numbered by file name, verdicts linked to what they check."""
 
+import html
 import re
 from typing import Any
 
@@ -9,13 +10,19 @@ from sphinx.environment import BuildEnvironment
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
 CHAPTER = re.compile(r"chapters/(\d\d)-")
+REPEATED_IDS = re.compile(r' id="(?:proof|exercise|solution)-content"')
+# A line of output, at the start of a block or of a line.
+VERDICT = re.compile(r"(?m)(?:(?<=<span></span>)|^)(\S[^<>\n]*) holds \(tolerance ([0-9.e+-]+)\)$")
+MEASURED = re.compile(r"(?m)^(measured [0-9.e+-]+)$")
 
 
 def drop_thebe(app: Sphinx, config: Any) -> None:
-    """sphinx-thebe writes its inline script twice even when switched off: an error in the console."""
-    for listener in list(app.events.listeners["env-before-read-docs"]):
-        if listener.handler.__name__ == "init_thebe_core":
-            app.disconnect(listener.id)
+    """Keeps sphinx-thebe, unused here, off the pages: its script comes twice, an error in the console."""
+    unwanted = {"env-before-read-docs": "init_thebe_core", "doctree-resolved": "update_thebe_context"}
+    for event, name in unwanted.items():
+        for listener in list(app.events.listeners[event]):
+            if listener.handler.__name__ == name:
+                app.disconnect(listener.id)
 
 
 def number_by_file(env: BuildEnvironment) -> None:
@@ -53,7 +60,28 @@ def number_after_counting(app: Sphinx, config: Any) -> None:
     TocTreeCollectorWithStyles.assign_section_numbers = assign_section_numbers
 
 
+def link_verdict(body: str, label: str, tolerance: str) -> str:
+    """One verdict as HTML; its label leads to the equation or statement of that name, if the page has it."""
+    name = html.unescape(label)
+    for anchor in (f"equation-{name}", name):
+        if f'id="{anchor}"' in body:
+            label = f'<a href="#{anchor}">{label}</a>'
+            break
+    return f'<span class="rf-holds">{label} holds</span> (tolerance {tolerance})'
+
+
+def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Marks the verdicts in what cells print, and drops ids that stand more than once on a page."""
+    body = context.get("body")
+    if not body:
+        return
+    body = REPEATED_IDS.sub("", body)
+    body = VERDICT.sub(lambda match: link_verdict(body, match[1], match[2]), body)
+    context["body"] = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", drop_thebe, priority=900)
     app.connect("config-inited", number_after_counting, priority=900)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("html-page-context", polish)
+    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}
