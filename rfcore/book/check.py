@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -47,12 +48,9 @@ def seed(base: int) -> int:
     draws and its tolerances can be seen to hold for them.
     """
     shift = os.environ.get(SEED_SHIFT, "0")
-    try:
-        return whole("base", base, least=0) + 1000 * whole(SEED_SHIFT, int(shift), least=0)
-    except ValueError as complaint:
-        if "base" in str(complaint):
-            raise
-        raise refuse(SEED_SHIFT, shift, "an integer >= 0") from None
+    if not re.fullmatch(r"[0-9]+", shift):
+        raise refuse(SEED_SHIFT, shift, "an integer >= 0")
+    return whole("base", base, least=0) + 1000 * int(shift)
 
 
 def _largest(error: npt.ArrayLike) -> float:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Told apart by readers with any colour vision, and at least 3:1 against both white and near-black
-# (tests/test_book_api.py simulates three kinds of colour blindness).
-COLORS = ["#0072b2", "#d55e00", "#008a63", "#b8559c", "#a87900", "#707070", "#5b55d6"]
+# (tests/test_book_api_check.py simulates three kinds of colour blindness).
+COLORS = ["#1b61ca", "#d27c05", "#15a86f", "#bd157f", "#8b5921", "#9c8bca", "#8b0aff"]
 
 _INK = "#262626"
 _TYPE = {1: 11.0, 2: 12.5}
@@ -28,10 +28,10 @@ _WIDTH = {1: 5.6, 2: 7.4}
 def color_of(n: float) -> str:
     """The colour of sample size n (or ratio n/d): the same n has the same colour in every chapter.
 
-    Half-octaves go round the palette, so a series 2, 4, 8, ... and a series 1, 10, 100, ... both get
-    distinct colours for seven members in a row.
+    Octaves go round the palette: a series that doubles has seven colours in a row, and a realised
+    ratio of 7.98 has the colour of 8.
     """
-    return COLORS[round(2 * math.log2(positive("n", n))) % len(COLORS)]
+    return COLORS[round(math.log2(positive("n", n))) % len(COLORS)]
 
 
 def panels(

@@ -48,29 +48,27 @@ class Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         """(share, text) of at most seven ticks."""
-        at = self._log_ticks() if self.log and self.high / self.low > 12 else self._linear_ticks()
-        inside = [v for v in at if -1e-9 <= float(self.share(v)) <= 1 + 1e-9]
-        return [(float(self.share(v)), _number(v, self.log and self.high / self.low > 12)) for v in inside]
+        if self.log and self.high / self.low > 12:
+            named = [(10.0**k, _power(k)) for k in self._decades()]
+        else:
+            named = self._round_numbers()
+        return [(float(self.share(value)), text) for value, text in named]
 
-    def _log_ticks(self) -> list[float]:
+    def _decades(self) -> range:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-        return [10.0**k for k in range(first, last + 1, 1 + (last - first) // 6)]
+        return range(first, last + 1, 1 + (last - first) // 6)
 
-    def _linear_ticks(self) -> list[float]:
+    def _round_numbers(self) -> list[tuple[float, str]]:
         raw = (self.high - self.low) / 5
         unit = 10.0 ** math.floor(math.log10(raw))
         step = unit * next(m for m in (1, 2, 2.5, 5, 10) if m * unit >= raw * (1 - 1e-9))
-        return [
-            k * step
-            for k in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
-        ]
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        digits = max(6, 2 + math.ceil(math.log10(max(abs(self.low), abs(self.high)) / step)))
+        return [(k * step, f"{k * step:.{digits}g}".replace("-", "−")) for k in range(first, last + 1)]
 
 
-def _number(value: float, power: bool) -> str:
-    if power:
-        exponent = round(math.log10(value))
-        return str(f"{value:g}") if -2 <= exponent <= 2 else "10" + str(exponent).translate(_SUPER)
-    return f"{0.0 if abs(value) < 1e-12 else value:.6g}".replace("-", "−")
+def _power(exponent: int) -> str:
+    return f"{10.0**exponent:g}" if -2 <= exponent <= 2 else "10" + str(exponent).translate(_SUPER)
 
 
 def path(flat: Sequence[int | None], kind: str, q: int) -> str:
