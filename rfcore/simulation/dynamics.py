@@ -145,9 +145,9 @@ def _error(f: Flow, tau: Array, g: Tensor, test: Tensor, train: Tensor) -> Tenso
 
 
 def _times(tau: npt.ArrayLike, endless: bool = False) -> Array:
-    times = np.asarray(tau, dtype=np.float64)
-    if not (endless and np.all(np.isposinf(times))):
-        times = finite_array("tau", tau)
+    if endless and tau == math.inf:
+        return np.array(math.inf)
+    times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "finite numbers >= 0")
     return times
