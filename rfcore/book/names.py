@@ -58,9 +58,7 @@ def _best(
     best, least = ((0.0, 0.0), held), np.inf
     for share in np.linspace(0, 1, 15):
         x, y = own[round(share * (len(own) - 1))]
-        for extra, (dx, dy) in enumerate(
-            [(0, 0.028 * q), (wide, -0.015 * q), (-wide, -0.015 * q), (0, -0.075 * q)]
-        ):
+        for extra, (dx, dy) in enumerate(around):
             spot = _inside((x + dx, y + dy), name, q)
             cost = _crowd(_box(spot, name, q), every, taken) + 3 * abs(share - held) + 0.4 * extra
             if cost < least:
