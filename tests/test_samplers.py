@@ -165,11 +165,11 @@ def test_weak_order_on_a_nonlinear_score_by_gauss_hermite_paths():
 @pytest.mark.parametrize("method", D.STOCHASTIC)
 def test_seed_decides_everything(method):
     x = SCORE.draw(10, 3.0, seed=0)
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     first, again, other = (D.sample(SCORE, x, GRID, method, seed=s) for s in (5, 5, 6))
     assert np.array_equal(first, again)
     assert np.abs(first - other).min() > 0
-    assert np.array_equal(np.random.get_state()[1], before)
+    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
 @every

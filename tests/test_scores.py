@@ -1,4 +1,4 @@
-"""Scores against derivatives of their densities, against each other, and against the population identities."""
+"""Scores against derivatives of their densities, against each other, and population identities."""
 
 import math
 
@@ -165,7 +165,7 @@ def test_empirical_score_and_denoiser_agree_by_tweedie():
 @pytest.mark.parametrize("factor", [1.0, 0.5])
 @pytest.mark.parametrize("score", [GAUSSIAN, MIXTURE], ids=["gaussian", "mixture"])
 def test_denoising_score_matching_identity(score, factor):
-    # E|f + xi/sqrt(Delta)|^2 = E|f - s|^2 + d/Delta - E|s|^2 for f = factor * s: one sample, paired differences
+    # E|f + xi/sqrt(Delta)|^2 = E|f - s|^2 + d/Delta - E|s|^2 for f = factor * s, in pairs
     m, t = 400_000, 0.7
     xi = np.random.default_rng(8).standard_normal((m, 2))
     delta = D.noise_variance(t)

@@ -75,11 +75,7 @@ def moments(
     """
     grid = time_grid(times, choice("method", method, METHODS))
     lam, mu = np.broadcast_arrays(_variances(variance), finite_array("mean", mean))
-    v = (
-        mode_variance(lam, grid[0])
-        if start_variance is None
-        else _variances(start_variance, "start_variance")
-    )
+    v = _start_variance(start_variance, lam, grid[0])
     m = math.exp(-grid[0]) * mu if start_mean is None else finite_array("start_mean", start_mean)
     for t, t1 in pairwise(grid):
         A, B = step_law(method, lam, t, t1)
@@ -115,11 +111,7 @@ def strong_error(
     """
     grid = time_grid(times, choice("method", method, ("euler_maruyama", "exponential_sde")))
     lam = _variances(variance)
-    exact = (
-        mode_variance(lam, grid[0])
-        if start_variance is None
-        else _variances(start_variance, "start_variance")
-    )
+    exact = _start_variance(start_variance, lam, grid[0])
     cross = numerical = exact
     for t, t1 in pairwise(grid):
         A, B = step_law(method, lam, t, t1)
@@ -161,6 +153,10 @@ def _kernel_integral(lam: Array, t: float, t1: float) -> Array:
     above = np.arctan2(q * width, q * q + hi * lo) / safe
     below = np.arctanh(np.minimum(q * width / np.maximum(hi * lo - q * q, 1e-300), 1 - 1e-16)) / safe
     return np.where(lam > 1, above, np.where(lam < 1, below, width / (hi * lo)))
+
+
+def _start_variance(value: npt.ArrayLike | None, lam: Array, start: float) -> Array:
+    return mode_variance(lam, start) if value is None else _variances(value, "start_variance")
 
 
 def _variances(value: npt.ArrayLike, name: str = "variance") -> Array:
