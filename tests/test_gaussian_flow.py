@@ -96,7 +96,7 @@ def test_strong_order_is_one(lam, method):
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0, 1.0 + 1e-9, 4.0, 1e4])
 @pytest.mark.parametrize("method", SDE_ERROR)
 def test_strong_error_with_noise_covariances_by_quadrature(lam, method):
-    # One step from t to u: exact noise int Phi(s, u) sqrt2 dB, Phi of the reverse kernel, and the method's own
+    # One step from t to u: exact noise int Phi(s, u) sqrt2 dB, and the noise of the method
     t, u = 0.7, 0.5
 
     def kernel(s):
