@@ -99,7 +99,7 @@ def relu(m: Mixture) -> Constants:
     y, w = legendre(0, theta)
     lens = float(w @ (y * np.sin(y)))  # sin th - th cos th
     scale = m.gamma2 / (2 * math.pi)
-    v2 = scale * (m.rho * math.asin(m.rho) - m.rho**2 / (1 + sine))
+    v2 = scale * (m.rho * math.atan2(m.rho, sine) - m.rho**2 / (1 + sine))
     s2 = scale * (math.pi / 2 * m.one_minus_rho - lens)
     return Constants(0.5, v2, s2, math.sqrt(scale), 32 * EPS)
 

@@ -78,17 +78,17 @@ def _refine(f: Function, m: Mixture, rules: Rule, name: object) -> Constants:
     for level in (1, 2, 3):
         coarse, best = best, _moments(f, m, rules(level), name)
         error = max(_relative(x, y) for x, y in zip(coarse[:3], best[:3], strict=True))
-        a, v2, s2, mean, round_off = best
-        if error < max(1e-13, round_off):
+        a, v2, s2, mean, floor = best
+        if error < max(1e-13, floor):
             break
-    error = max(error, round_off)
+    error = max(error, floor)
     if not error <= 1e-8:
         raise too_rough(name, error)
     return Constants(a, v2, s2, mean, error)
 
 
 def _moments(f: Function, m: Mixture, rules: Rules, name: object) -> tuple[float, float, float, float, float]:
-    """a, v2, s2, the mean, and an estimate of the relative round-off."""
+    """a, v2, s2, the mean, and an estimate of the relative error that no refinement removes."""
     u, w = rules.u
     values = f(math.sqrt(m.gamma2) * u)
     c = project(values, u, w, HERMITE_TERMS if m.rho <= 0.5 else 1)
@@ -109,7 +109,11 @@ def _moments(f: Function, m: Mixture, rules: Rules, name: object) -> tuple[float
         s2 = rest - v2
     else:
         v2, s2 = _conditional_moments(lambda x: f(x) - c[0] - a * x, m, rules)
-    return a, v2, s2, float(c[0]), noise / min(abs(float(c[1])), math.sqrt(min(rest, s2)))
+    # What the truncation of the line leaves out, of an integrand that grows to its ends.
+    ends = (centred - c[1] * u)[[0, -1]]
+    lost = quadrature.REACH * float(quadrature.density(u[-1:])[0] * np.max(ends**2)) / rest
+    round_off = noise / min(abs(float(c[1])), math.sqrt(min(rest, s2)))
+    return a, v2, s2, float(c[0]), round_off + lost
 
 
 def _conditional_moments(residual: Function, m: Mixture, rules: Rules) -> tuple[float, float]:

@@ -115,7 +115,8 @@ def _unresolved(f: Callable[[Array], Array], left: Array, width: float, scale: f
 def _roughness(f: Callable[[Array], Array], left: Array, width: float, scale: float) -> Array:
     """Size of the last three Chebyshev coefficients of f on each panel, in units of round-off.
 
-    That is 1e-13 of ``scale`` or of the largest value on the panel, whichever is more.  The nodes include the ends of a panel: a break between the last node and an edge would go unseen.
+    That is 1e-13 of ``scale`` or of the largest value on the panel, whichever is more.  The nodes
+    include the ends of a panel: a break between the last node and an edge would go unseen.
     """
     angle = np.linspace(0, math.pi, NODES)
     values = f(left[:, None] + width / 2 * (1 + np.cos(angle)))

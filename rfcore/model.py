@@ -137,8 +137,8 @@ class Covariance:
         """A law with at most ``atoms`` atoms, the same mean, and a stated ``error``.
 
         Neighbours are merged at their common mean, in groups of equal share of weight and of log
-        eigenvalue.  ``error`` = max over w > 0 of the change of I(w) = <lambda/(w + lambda)>, the
-        only way in which the law enters the equations of the spectrum.
+        eigenvalue.  ``error`` = max over w > 0 (20 per decade) of the change of
+        I(w) = <lambda/(w + lambda)>, the only way in which the law enters the spectrum.
         """
         k = whole("atoms", atoms)
         if k >= self.eigenvalues.size:
@@ -148,7 +148,8 @@ class Covariance:
         group = _groups(lam, w, k)
         mass, moment = (np.bincount(group, x).astype(np.float64) for x in (w, w * lam))
         small = Covariance(moment[mass > 0] / mass[mass > 0], mass[mass > 0])
-        grid = np.geomspace(lam[lam > 0][0] / 1e3, lam[-1] * 1e3, 400)[:, None]
+        low, high = math.log10(lam[lam > 0][0]) - 3, math.log10(lam[-1]) + 3
+        grid = np.logspace(low, high, 20 * math.ceil(high - low))[:, None]
         change = (lam / (grid + lam)) @ w - (small.eigenvalues / (grid + small.eigenvalues)) @ small.weights
         return Covariance(small.eigenvalues, small.weights, self.error + float(np.max(np.abs(change))))
 
