@@ -159,6 +159,21 @@ def test_theory_is_a_line_and_measurements_are_points(figures):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["theory", "measured"]
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "at", "side"),
+    [
+        (0.3, 2.0, (0.3, 2.0), "center"),
+        ([0, 1, 2], [1, 5, 1], (1, 5), "center"),
+        ([0, 1, 2], [5, 2, 1], (0, 5), "left"),
+        ([0, 1, 2], [1, np.nan, 3], (2, 3), "right"),
+    ],
+)
+def test_a_name_stands_at_the_point_or_at_the_top_of_the_curve(figures, x, y, at, side):
+    _, ax = book.panels()
+    book.name_curve(ax, x, y, "name", "black")
+    assert (tuple(ax.texts[0].xy), ax.texts[0].get_ha()) == (at, side)
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_histogram_has_the_mass_it_is_told(figures, log):
     _, ax = book.panels()
@@ -190,6 +205,8 @@ def test_image_grid_keeps_every_pixel_in_its_place(figures):
         (lambda ax: book.histogram(ax, [0.0, 1.0], 0), "bins"),
         (lambda ax: book.image_grid(ax, np.zeros((2, 2)), 2), "images"),
         (lambda ax: book.image_grid(ax, np.zeros((0, 2, 2)), 2), "images"),
+        (lambda ax: book.name_curve(ax, [1, 2], [1], "name", "black"), "x, y"),
+        (lambda ax: book.name_curve(ax, [1], [np.nan], "name", "black"), "x, y"),
         (lambda ax: book.color_of(0), "n = 0"),
         (lambda ax: book.live(print), "ranges"),
         (lambda ax: book.live(print, x=[]), "x"),

@@ -121,14 +121,24 @@ def histogram(
     _legend(ax, label)
 
 
-def name_curve(ax: "Axes", x: float, y: float, text: str, color: str) -> None:
-    """Write ``text`` on a curve, just above the point (x, y) of the data, in the curve's colour."""
+def name_curve(ax: "Axes", x: npt.ArrayLike, y: npt.ArrayLike, text: str, color: str) -> None:
+    """Write ``text`` on a curve, in the curve's colour, just above a point of it.
+
+    x, y : the point, or the whole curve, (N,) each, whose highest point is then taken
+    """
     from matplotlib import patheffects
 
-    halo = patheffects.withStroke(linewidth=3, foreground="white")
+    xs, ys = np.atleast_1d(np.asarray(x, dtype=float)), np.atleast_1d(np.asarray(y, dtype=float))
+    if xs.shape != ys.shape or xs.ndim != 1 or not np.any(np.isfinite(ys)):
+        raise ValueError(f"x, y have shapes {xs.shape}, {ys.shape}, which is not allowed: a point or a curve")
+    top = int(np.nanargmax(np.where(np.isfinite(ys), ys, np.nan)))
+    place = top / max(1, len(xs) - 1) if len(xs) > 1 else 0.5
     ax.annotate(
-        text, (x, y), xytext=(0, 5), textcoords="offset points", color=color, ha="center", va="bottom",
-        fontsize=_type_size(ax) - 0.5, path_effects=[halo], zorder=5,
+        text, (xs[top], ys[top]), xytext=(0, 5), textcoords="offset points", color=color, va="bottom",
+        # At the ends of a curve the text runs inwards, so that it stays in the panel.
+        ha="left" if place < 0.1 else "right" if place > 0.9 else "center",
+        fontsize=_type_size(ax) - 0.5, zorder=5,
+        path_effects=[patheffects.withStroke(linewidth=3, foreground="white")],
     )  # fmt: skip
 
 
