@@ -62,9 +62,8 @@ def test_real_axis_by_vertical_continuation(model: rf.RandomFeatureModel) -> Non
     par = parameters(model)
     c = model.constants
     top = 4 * ((2 * par.alpha2 * par.lam.max() + c.b**2) * (1 + math.sqrt(model.psi_p)) ** 2 + c.v2 + c.s2)
-    x = max(-par.floor, 0.0) + np.geomspace(1e-4, top, 25)
-    z = x if par.eps else x + c.s2
-    y = z - par.s2
+    z = par.floor + np.geomspace(1e-4, top, 25)
+    y = z - par.floor
     height = 1e3 * top
     state = np.ones((3, z.size), dtype=complex)
     state[0] = -model.psi_p / (y + 1j * height)

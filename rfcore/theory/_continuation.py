@@ -21,7 +21,7 @@ CHUNK = 400_000  # atoms x points in memory at once
 
 
 def solve(par: Parameters, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.float64]]:
-    """Solve at y = z - s^2 (N,), real or with Im y >= 0 (real means from above).
+    """Solve at y = z - floor (N,), real or with Im y >= 0 (real means from above).
 
     Returns the unknowns (u, chi_1, chi_2) as a (3, N) array and the residual (N,).
     """
@@ -36,13 +36,12 @@ def solve(par: Parameters, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.floa
 
 
 def below_spectrum(par: Parameters, radius: npt.NDArray[np.float64]) -> tuple[Array, Array]:
-    """Real solution and d log x/dy at y = floor - radius, radius >= 0."""
-    y = par.floor - radius
+    """Real solution and d log x/dy at y = -radius <= 0."""
     scale = radius + par.v2 + (par.s2 if par.eps else 0.0) + par.b2 + par.alpha2 * par.lam.max()
-    x = np.ones((3, y.size))
+    x = np.ones((3, radius.size))
     x[0] = par.psi_p / scale
     for _ in range(200):
-        step, tangent, _ = newton(par, x, y)
+        step, tangent, _ = newton(par, x, -radius)
         biggest = np.max(np.abs(step))
         x = x * np.exp(np.clip(step, -1.5, 1.5))
         if biggest < 1e-13:
@@ -51,13 +50,12 @@ def below_spectrum(par: Parameters, radius: npt.NDArray[np.float64]) -> tuple[Ar
 
 
 def _solve_chunk(par: Parameters, y: Array) -> tuple[Array, npt.NDArray[np.float64]]:
-    arm = y - par.floor
-    radius = np.abs(arm)
+    radius = np.abs(y)
     x, tangent = below_spectrum(par, radius)
     x = x.astype(np.complex128)
     slope = tangent * -radius  # d log x/d log(z - z_0)
     _, _, residual = newton(par, x, y)
-    target = np.angle(arm)
+    target = np.angle(y)
     todo = np.flatnonzero((target < np.pi) & (radius > 0))
     if todo.size:
         x[:, todo], residual[todo] = _along_arc(
@@ -93,7 +91,7 @@ def _along_arc(
         new_gap = gap * factor
         guess = x * np.exp(-1j * (gap - new_gap) * slope)
         arm = radius[index] * np.exp(1j * (target[index] + new_gap))
-        step, tangent, _ = newton(par, guess, arm + par.floor)
+        step, tangent, _ = newton(par, guess, arm)
         size = np.max(np.abs(step), axis=0)
         ok = size < 0.15
         moved = guess * (1 + step)

@@ -10,7 +10,8 @@ kappa = k0 + k1 lambda, h = 1/(1 + kappa u) and averages < > over the law of the
     F_3 = (u (chi_1 v^2 + zeta s^2 - z) + u <kappa h>)/psi_p - 1
 
 For m = infinity and m = 1 the unknown chi_2 does not act and is left out.  The equations are
-written in y = z - s^2, because the bulks crowd s^2 when t is large.
+written in y = z - floor with floor the point below which U has no eigenvalue (s^2 at m = infinity,
+0 otherwise), because the bulks crowd s^2 when t is large and z -> 0 matters at finite m.
 """
 
 from dataclasses import dataclass
@@ -47,8 +48,8 @@ class Parameters:
 
     @property
     def floor(self) -> float:
-        """The point y below which U has no eigenvalue: z = s^2 at m = infinity, z = 0 otherwise."""
-        return -self.s2 if self.eps else 0.0
+        """The point z below which U has no eigenvalue: s^2 at m = infinity, 0 otherwise."""
+        return 0.0 if self.eps else self.s2
 
 
 @lru_cache(maxsize=256)
@@ -70,14 +71,14 @@ def parameters(model: RandomFeatureModel) -> Parameters:
 
 
 def newton(par: Parameters, x: Array, y: Array) -> tuple[Array, Array, Array]:
-    """One Newton step at the points x (3, N) for y (N,).
+    """One Newton step at the points x (3, N) for y = z - floor (N,).
 
     Returns the relative correction (3, N), the relative tangent d log x/dy (3, N), and the
     residual (N,): the largest of |F|/sum of |terms| over the equations.
     """
     u, c1, c2 = x
     e, e1 = par.eps, 1 - par.eps
-    zeta = e * c1 + e1 * c2 if par.three else (c1 if e else np.ones_like(c1))
+    zeta = mean_chi(par, c1, c2)
     k0, k1 = par.b2 * zeta, par.alpha2 * c1
     h = 1 / ((u * k1) * par.lam[:, None] + (1 + u * k0))
     a0, a1 = par.powers[:2] @ h
@@ -85,8 +86,7 @@ def newton(par: Parameters, x: Array, y: Array) -> tuple[Array, Array, Array]:
 
     tc = u * (par.v2 + par.alpha2 * a1) / par.psi_n
     td = e * u * (par.s2 + par.b2 * a0) / par.psi_n
-    # zeta - 1 is small when z is large: formed from its parts, not from zeta.
-    below = par.v2 * c1 + par.s2 * _zeta_minus_one(par, c1, c2)
+    below = par.v2 * c1 + (par.s2 * zeta if par.eps else 0)
     f1 = c1 * (1 + tc + td) - 1
     f3 = (u * (below - y) + u * (k0 * a0 + k1 * a1)) / par.psi_p - 1
 
@@ -131,16 +131,17 @@ def newton(par: Parameters, x: Array, y: Array) -> tuple[Array, Array, Array]:
     return step, np.stack([m31, m32, m33]) * (rhs / det), residual
 
 
-def _zeta_minus_one(par: Parameters, c1: Array, c2: Array) -> Array:
+def mean_chi(par: Parameters, c1: Array, c2: Array) -> Array:
+    """zeta = chi_1/m + (1 - 1/m) chi_2."""
     if par.three:
-        return par.eps * (c1 - 1) + (1 - par.eps) * (c2 - 1)
-    return c1 - 1 if par.eps else np.zeros_like(c1)
+        return par.eps * c1 + (1 - par.eps) * c2
+    return c1 if par.eps else np.ones_like(c1)
 
 
 def overlaps(par: Parameters, x: Array) -> tuple[Array, Array, Array]:
     """q = u/psi_p, r = q <lambda h>, s = q <h> at a solution x (3, N)."""
     u, c1, c2 = x
-    zeta = 1 + _zeta_minus_one(par, c1, c2)
+    zeta = mean_chi(par, c1, c2)
     h = 1 / ((u * par.alpha2 * c1) * par.lam[:, None] + (1 + u * par.b2 * zeta))
     a0, a1 = par.powers[:2] @ h
     q = u / par.psi_p

@@ -59,10 +59,9 @@ def resolvent(model: RandomFeatureModel, z: npt.ArrayLike) -> Resolvent:
     points = _points(z)
     flat = points.ravel()
     par = parameters(model)
-    y = np.where(flat.imag < 0, np.conj(flat), flat) - par.s2
-    floor = par.floor
-    if infinite_at_floor(model) and np.any(np.abs(y - floor) <= 4 * np.finfo(float).eps * par.s2):
-        raise refuse("z", floor + par.s2, "a point off the atom and off the hard edge of the spectrum")
+    y = np.where(flat.imag < 0, np.conj(flat), flat) - par.floor
+    if infinite_at_floor(model) and np.any(np.abs(y) <= 4 * np.finfo(float).eps * par.floor):
+        raise refuse("z", par.floor, "a point off the atom and off the hard edge of the spectrum")
     x, residual = solve(par, y)
     answers = [np.where(flat.imag < 0, np.conj(f), f) for f in (*overlaps(par, x), x[1], x[2])]
     q, r, s, chi_1, chi_2 = (f.reshape(points.shape) for f in answers)
