@@ -29,6 +29,7 @@ from rfcore.theory._equations import Parameters
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 EPS = float(np.finfo(float).eps)
+ROUND_OFF = 4e-15  # of a relative discriminant
 CHUNK = 2_000_000  # entries of the points x atoms matrix that are held at a time
 
 
@@ -85,7 +86,11 @@ def sums(cv: Curve, reference: Array, distance: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Points of the curve: iu = 1/u, r = y_1/u, and y_1, y_2, sums, W; discriminant < 0 where there is none."""
+    """Points of the curve: W, the sums there, iu = 1/u, y_1, y_2, r = y_1/u.
+
+    The discriminant is relative to its terms; where it is negative the curve has no point, and the
+    double root is given in its place.
+    """
 
     w: Array
     sums: Array
@@ -100,40 +105,59 @@ def points(cv: Curve, reference: Array, distance: Array, branch: Array, known: A
     """The points of the curve over W on the branches +1 and -1 (one branch only where ``cv.single``)."""
     total = sums(cv, reference, distance) if known is None else known
     w = reference + distance
-    g, kg = total[0], total[1]
-    p = 1 - kg / cv.psi_n
-    q2, q1, q0 = _quadratic(cv, w, g, p)
-    disc = q1 * q1 - 4 * q2 * q0
-    root = np.copysign(np.sqrt(np.maximum(disc, 0)), branch)
-    # The branch +1 is (-q1 + root)/(2 q2) = 2 q0/(-q1 - root): take the form that does not cancel.
-    far = q1 * branch < 0
-    iu = np.where(far, 2 * q2, -q1 - root) / _nonzero(np.where(far, -q1 + root, 2 * q0))
     if cv.single:
-        iu, disc = -q1 / q0, np.ones_like(w)
-    u = 1 / _nonzero(iu)
-    y1 = (1 + cv.c * u) / _nonzero(p)
-    if cv.eps == 0:
-        # Both forms are exact; near P = 0 the second keeps its digits, near 1 + b^2 u = 0 the first.
-        other = w * u / _nonzero(1 + cv.b2 * u)
-        lost = np.abs(1 + cv.b2 * u) * (1 + np.abs(cv.c * u)) > np.abs(1 + cv.c * u) * (1 + np.abs(cv.b2 * u))
-        y1 = np.where(lost & (cv.c > 0), other, y1)
-        y2 = np.ones_like(w)
-    else:
-        y2 = 1 + (cv.eps / cv.psi_n) * (cv.s2 * u + cv.b2 * g * y1)
+        return _single(cv, w, total)
+    g = total[0]
+    p = 1 - total[1] / cv.psi_n
+    (q2, q1, q0), (a, b, d), scale = _quadratics(cv, w, g, p)
+    disc = b * b - 4 * a * d
+    root = np.copysign(np.sqrt(np.maximum(disc, 0)), branch)
+    disc = disc / _nonzero(b * b + np.abs(4 * a * d))
+    iu = _reciprocal_root(q2, q1, q0, -root * scale)
+    y1 = 1 / _nonzero(_reciprocal_root(a, b, d, root))
+    y2 = 1 + (cv.eps / cv.psi_n) * (cv.s2 / _nonzero(iu) + cv.b2 * g * y1) if cv.eps else np.ones_like(w)
     return Points(w, total, iu, y1, y2, y1 * iu, disc)
 
 
-def _quadratic(cv: Curve, w: Array, g: Array, p: Array) -> tuple[Array, Array, Array]:
-    """Coefficients of q2 u^2 + q1 u + q0 = 0."""
-    e, c = cv.eps, cv.c
+def _single(cv: Curve, w: Array, total: Array) -> Points:
+    """The points where the equation for u is linear: m = 1 (y_2 drops out), or c = s^2 = 0 (then y_1 = 1/P)."""
+    g, e = total[0], cv.eps
+    p = 1 - total[1] / cv.psi_n
+    if e == 1:
+        iu = (w - cv.b2) * p - cv.c
+        y1, y2 = (w - cv.b2) / _nonzero(iu), np.ones_like(w)
+    else:
+        y1 = 1 / _nonzero(p)
+        y2 = 1 + e / cv.psi_n * cv.b2 * g * y1
+        iu = (w - e * cv.b2) * p - (1 - e) * cv.b2 / _nonzero(y2)
+    return Points(w, total, iu, y1, y2, y1 * iu, np.ones_like(w))
+
+
+Quadratic = tuple[Array | float, Array, Array | float]
+
+
+def _quadratics(cv: Curve, w: Array, g: Array, p: Array) -> tuple[Quadratic, Quadratic, Array | float]:
+    """Coefficients (of degree 2, 1, 0) of the quadratics for u and for y_1.
+
+    They are tied by P y_1 = 1 + c u: the roots of the first are (-q1 -/+ scale root)/(2 q2) where those
+    of the second are (-b +/- root)/(2 a).  The second has no false double root at P = 0.
+    """
+    e, c, own = cv.eps, cv.c, cv.v2 / cv.psi_n
     a = (w - e * cv.b2) * p
-    if e in (0, 1):  # y_2 = 1, or it drops out: one factor divided off
-        one = np.ones_like(w)
-        return (1 - e) * cv.b2 * c * one, (1 - e) * cv.b2 + c - a, one
+    if e == 0:  # one factor c and one factor P divided off
+        return (cv.b2 * c, cv.b2 + c - a, 1.0), (-cv.b2 * p, a + cv.b2 - c, -w), 1.0
     b0 = p + e * cv.b2 * g / cv.psi_n
     b1 = (e / cv.psi_n) * (cv.s2 * p + cv.b2 * c * g)
     top = b1 + cv.b2 * (1 - e) * p
-    return c * top - a * b1, top + (c - a) * b0, b0
+    first = c * top - a * b1, top + (c - a) * b0, b0
+    middle = (w - e * cv.b2) * (p * own - b1) + c * ((1 - e) * cv.b2 - own)
+    return first, (-first[0], middle, -(w - e * cv.b2) * own), p / c
+
+
+def _reciprocal_root(a: Array | float, b: Array, c: Array | float, root: Array) -> Array:
+    """1/x of x = (-b + root)/(2 a) = 2 c/(-b - root), by the form that does not cancel."""
+    far = b * root < 0
+    return np.where(far, 2 * a, -b - root) / _nonzero(np.where(far, -b + root, 2 * c))
 
 
 def _nonzero(x: Array) -> Array:
@@ -141,7 +165,16 @@ def _nonzero(x: Array) -> Array:
 
 
 def excess(cv: Curve, pt: Points) -> Array:
-    """E = dz/d(-1/q) where the solution is stable (then the point lies in a gap iff E > 0), else -1."""
+    """E = dz/d(-1/q) where the solution is stable (then the point lies in a gap iff E > 0), else -1.
+
+    Also -1 where the curve has no point.
+    """
+    with np.errstate(all="ignore"):
+        value = np.where(pt.discriminant < -ROUND_OFF, -1.0, _excess(cv, pt))
+    return np.nan_to_num(value, nan=-1.0, posinf=-1.0, neginf=-1.0)
+
+
+def _excess(cv: Curve, pt: Points) -> Array:
     g, _, g2, k1, k2 = pt.sums
     r, n, p, e = pt.r, cv.psi_n, cv.psi_p, cv.eps
     r2 = r * r
@@ -212,10 +245,21 @@ def _least(*forms: tuple[Array, Array]) -> tuple[Array, Array]:
     return best
 
 
-def count_below(cv: Curve, reference: Array, distance: Array, pt: Points) -> Array:
+def count_below(cv: Curve, pt: Points) -> Array:
     """The fraction of eigenvalues below a point of a gap, from the signs of q, chi and 1 + kappa u."""
     e, n, p = cv.eps, cv.psi_n, cv.psi_p
-    chi1u = np.sign(pt.r)  # the sign of chi_1 u
-    side = np.sign(np.add.outer(reference, cv.l) + distance[:, None]) * chi1u[:, None]
-    below = (pt.iu < 0) - (n / p) * (pt.y1 < 0) + np.sign(pt.iu) * ((side < 0) @ cv.weights) / p
-    return below if e == 0 else below - (n / p) * (1 / e - 1) * (pt.y2 < 0)
+    negative = np.concatenate([[0.0], np.cumsum(cv.weights)])[np.searchsorted(cv.l, -pt.w)]  # weight of W + l < 0
+    modes = np.where(pt.r > 0, negative, 1 - negative)  # weight of 1 + kappa u = chi_1 u (W + l) < 0
+    below = (pt.iu < 0) - (n / p) * (pt.y1 < 0) + np.sign(pt.iu) * modes / p
+    return np.asarray(below if e == 0 else below - (n / p) * (1 / e - 1) * (pt.y2 < 0))
+
+
+def atom(cv: Curve) -> tuple[float, bool]:
+    """Mass of the atom from the rank of U (minus s^2 at m = infinity), and whether the edge is hard."""
+    p, n = cv.psi_p, cv.psi_n
+    through_data = 1.0 if cv.b2 > 0 else 0.0  # directions of R^p that are seen through M
+    if cv.eps == 0:
+        rank = through_data + (n if cv.v2 > 0 else 0.0)
+    else:
+        rank = n / cv.eps if cv.s2 > 0 else min(n / cv.eps, through_data)
+    return max(0.0, 1 - rank / p), abs(p - rank) <= 1e-12 * p

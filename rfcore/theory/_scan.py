@@ -17,6 +17,7 @@ from rfcore.theory._roots import bracketed, highest
 
 Index = npt.NDArray[np.intp]
 INFINITY = 1e30  # in units of the largest scale of W
+SAME = 1e-11  # counts of eigenvalues in one gap differ by less
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +56,13 @@ def _edges(cv: Curve, fineness: int) -> Edges:
     shape = reference.shape
     known = inverse.sums(cv, reference.ravel(), distance.ravel())
     found = []
-    for branch in (1.0,) if cv.single else (1.0, -1.0):
-        pt = inverse.points(cv, reference.ravel(), distance.ravel(), np.full(known.shape[1], branch), known)
-        e = np.nan_to_num(inverse.excess(cv, pt), nan=-1.0, posinf=-1.0, neginf=-1.0).reshape(shape)
-        found.append(_sign_changes(cv, reference, distance, e, pt.iu.reshape(shape), branch))
-    ref, dist, sign, inside = (np.concatenate(x) for x in zip(*found, strict=True))
-    pt = inverse.points(cv, ref, dist, sign)
+    for sign in (1.0,) if cv.single else (1.0, -1.0):
+        pt = inverse.points(cv, reference.ravel(), distance.ravel(), np.full(known.shape[1], sign), known)
+        e = inverse.excess(cv, pt)
+        count = _count(cv, pt)
+        found.append(_ends(_Branch(cv, sign, reference, distance, e.reshape(shape), count.reshape(shape))))
+    ref, dist, branch, inside = (np.concatenate(x) for x in zip(*found, strict=True))
+    pt = inverse.points(cv, ref, dist, branch)
     return Edges(ref, dist, pt, inside > pt.iu)
 
 
@@ -181,17 +183,33 @@ def _between_folds(cv: Curve, pieces: Pieces, per_end: int) -> Pieces:
     def disc(ref: Array, dist: Array) -> Array:
         return inverse.points(cv, ref, dist, np.ones_like(dist)).discriminant
 
-    some = (disc(reference.ravel(), distance.ravel()) >= 0).reshape(reference.shape)
+    value = disc(reference.ravel(), distance.ravel()).reshape(reference.shape)
+    some = value >= 0
     row, column = np.nonzero(some[:, 1:] != some[:, :-1])
     ref, a, b = _bracket(reference, distance, row, column)
-    start = some[row, column]
-    sign = np.where(start, 1.0, -1.0)
-    root = bracketed(lambda x, i: disc(ref[i], x), a, b, sign, -sign)
-    out = [Pieces(pieces.reference[:, whole], pieces.distance[:, whole]) for whole in [some.all(axis=1)]]
-    for i in np.unique(row):
-        at = row == i
-        r = np.concatenate([pieces.reference[:1, i], ref[at], pieces.reference[1:, i]])
-        d = np.concatenate([pieces.distance[:1, i], root[at], pieces.distance[1:, i]])
+    fa, fb = value[row, column], value[row, column + 1]
+    # The two folds can be closer than the grid: local minima of the discriminant that reach below 0.
+    inner = value[:, 1:-1]
+    i, j = np.nonzero((inner > 0) & (inner < 0.1) & (inner <= value[:, :-2]) & (inner <= value[:, 2:]))
+    mid_ref, low, middle = _bracket(reference, distance, i, j)
+    other, _, high = _bracket(reference, distance, i, j + 1)
+    high = high + (other - mid_ref)
+    x, least = highest(lambda x, k: -disc(mid_ref[k], x), low, middle, high, -value[i, j + 1])
+    new = least > 0
+    row = np.concatenate([row, i[new], i[new]])
+    ref = np.concatenate([ref, mid_ref[new], mid_ref[new]])
+    a, b = np.concatenate([a, low[new], x[new]]), np.concatenate([b, x[new], high[new]])
+    fa = np.concatenate([fa, value[i, j][new], -least[new]])
+    fb = np.concatenate([fb, -least[new], value[i, j + 2][new]])
+    root = bracketed(lambda x, i: disc(ref[i], x), a, b, fa, fb)
+    order = np.lexsort((ref + root, row))
+    row, ref, root, start = row[order], ref[order], root[order], (fa > 0)[order]
+    whole = np.setdiff1d(np.nonzero(some[:, 1:-1].any(axis=1))[0], row)
+    out = [Pieces(pieces.reference[:, whole], pieces.distance[:, whole])]
+    for piece in np.unique(row):
+        at = row == piece
+        r = np.concatenate([pieces.reference[:1, piece], ref[at], pieces.reference[1:, piece]])
+        d = np.concatenate([pieces.distance[:1, piece], root[at], pieces.distance[1:, piece]])
         keep = np.arange(0 if start[at][0] else 1, r.size - 1, 2)
         out.append(Pieces(np.stack([r[keep], r[keep + 1]]), np.stack([d[keep], d[keep + 1]])))
     return _join(*out)
@@ -206,32 +224,77 @@ def _bracket(reference: Array, distance: Array, row: Index, column: Index) -> tu
     return ref, np.where(first, d0, d0 + (r0 - r1)), np.where(first, d1 + (r1 - r0), d1)
 
 
-def _sign_changes(
-    cv: Curve, reference: Array, distance: Array, e: Array, iu: Array, branch: float
-) -> tuple[Array, Array, Array, Array]:
-    """Zeros of E on one branch: reference, distance, branch, and 1/u at a point inside the gap."""
+@dataclass(frozen=True, eq=False)
+class _Branch:
+    """One branch of the curve on the grid: E, and the count of eigenvalues below where E > 0."""
 
-    def excess(ref: Array, x: Array) -> Array:
-        pt = inverse.points(cv, ref, x, np.full(x.shape, branch))
-        return np.nan_to_num(inverse.excess(cv, pt), nan=-1.0)
+    cv: Curve
+    sign: float
+    reference: Array
+    distance: Array
+    e: Array
+    count: Array
 
-    row, column = np.nonzero((e[:, 1:] > 0) != (e[:, :-1] > 0))
-    ref, a, b = _bracket(reference, distance, row, column)
-    fa, fb = e[row, column], e[row, column + 1]
-    inside = np.where(fa > 0, iu[row, column], iu[row, column + 1])
-    # Narrow gaps between grid points: local maxima of E that may reach above 0.
-    m = e[:, 1:-1]
-    top = (m <= 0) & (m > -0.9) & (m >= e[:, :-2]) & (m >= e[:, 2:])
-    i, j = np.nonzero(top)
-    ref0, low, mid = _bracket(reference, distance, i, j)
-    ref1, mid1, high = _bracket(reference, distance, i, j + 1)
-    high = high + (ref1 - ref0)
-    x, value = highest(lambda x, k: excess(ref0[k], x), low, mid, high, e[i, j + 1])
+    def at(self, reference: Array, distance: Array) -> tuple[Array, Points]:
+        """E (-1 where there is no stable point) and the points."""
+        pt = inverse.points(self.cv, reference, distance, np.full(distance.shape, self.sign))
+        return inverse.excess(self.cv, pt), pt
+
+
+def _count(cv: Curve, pt: Points) -> Array:
+    """The fraction of eigenvalues below a point, without the atom: at an atom the curve passes u = infinity."""
+    return np.maximum(inverse.count_below(cv, pt) - inverse.atom(cv)[0], 0.0)
+
+
+Bracket = tuple[Array, Array, Array, Array, Array]  # reference, two distances, E at both
+
+
+def _ends(br: _Branch) -> tuple[Array, Array, Array, Array]:
+    """Zeros of E: reference, distance, branch, and 1/u at a point inside the gap."""
+    parts = (_crossings(br), *_narrow_gaps(br), *_narrow_bulks(br))
+    ref, a, b, fa, fb = (np.concatenate(x) for x in zip(*parts, strict=True))
+    root = bracketed(lambda x, i: br.at(ref[i], x)[0], a, b, fa, fb)
+    inside = br.at(ref, np.where(fa > 0, a, b))[1].iu
+    return ref, root, np.full(root.shape, br.sign), inside
+
+
+def _crossings(br: _Branch) -> Bracket:
+    """Neighbouring grid points of which one lies in a gap."""
+    gap = br.e > 0
+    row, column = np.nonzero(gap[:, 1:] != gap[:, :-1])
+    return *_bracket(br.reference, br.distance, row, column), br.e[row, column], br.e[row, column + 1]
+
+
+def _narrow_gaps(br: _Branch) -> list[Bracket]:
+    """Gaps between grid points: local maxima of E that reach above 0."""
+    m = br.e[:, 1:-1]
+    i, j = np.nonzero((m <= 0) & (m > -0.9) & (m >= br.e[:, :-2]) & (m >= br.e[:, 2:]))
+    ref, low, middle = _bracket(br.reference, br.distance, i, j)
+    other, _, high = _bracket(br.reference, br.distance, i, j + 1)
+    x, value = highest(lambda x, k: br.at(ref[k], x)[0], low, middle, high + (other - ref), br.e[i, j + 1])
     new = value > 0
-    peak = inverse.points(cv, ref0[new], x[new], np.full(new.sum(), branch)).iu
-    ref = np.concatenate([ref, ref0[new], ref0[new]])
-    a, b = np.concatenate([a, low[new], x[new]]), np.concatenate([b, x[new], high[new]])
-    fa = np.concatenate([fa, e[i, j][new], value[new]])
-    fb = np.concatenate([fb, value[new], e[i, j + 2][new]])
-    root = bracketed(lambda x, k: excess(ref[k], x), a, b, fa, fb)
-    return ref, root, np.full(root.shape, branch), np.concatenate([inside, peak, peak])
+    i, j = i[new], j[new]
+    ref, low, x, high, value = ref[new], low[new], x[new], (high + (other - ref))[new], value[new]
+    return [(ref, low, x, br.e[i, j], value), (ref, x, high, value, br.e[i, j + 2])]
+
+
+def _narrow_bulks(br: _Branch) -> list[Bracket]:
+    """Bulks between grid points: neighbours in different gaps, bisected until one point lies in the bulk."""
+    gap = br.e > 0
+    row, column = np.nonzero(gap[:, 1:] & gap[:, :-1] & (np.abs(np.diff(br.count)) > SAME))
+    ref, a, b = _bracket(br.reference, br.distance, row, column)
+    low = br.count[row, column]
+    middle, value, turned = a.copy(), np.ones_like(a), np.zeros(a.shape, dtype=bool)
+    for _ in range(60):
+        go = value > 0
+        if not go.any():
+            break
+        middle[go] = (a + b)[go] / 2
+        value[go], pt = br.at(ref[go], middle[go])
+        turned[go] = pt.discriminant < -inverse.ROUND_OFF
+        first = np.abs(_count(br.cv, pt) - low[go]) < SAME
+        a[go] = np.where((value[go] > 0) & first, middle[go], a[go])
+        b[go] = np.where((value[go] > 0) & ~first, middle[go], b[go])
+    done = (value <= 0) & ~turned
+    ref, a, b, middle, value, one = (x[done] for x in (ref, a, b, middle, value, np.ones_like(a)))
+    return [(ref, a, middle, one, value), (ref, middle, b, value, one)]

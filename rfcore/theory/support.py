@@ -95,12 +95,12 @@ def support(model: RandomFeatureModel) -> Support:
 def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
     """Bulks from the ends of the gaps, or None if these contradict each other."""
     z, z_error, offset, offset_error = inverse.place(cv, found.points)
-    below = inverse.count_below(cv, found.reference, found.distance, found.points)
+    below = inverse.count_below(cv, found.points)
     order = np.argsort(offset, kind="stable")
     left = found.below[order]
     z, offset, below = z[order], offset[order], below[order]
     error = np.minimum(z_error[order] / np.abs(z), offset_error[order] / np.abs(offset))
-    atom, hard = _atom_mass(cv)
+    atom, hard = inverse.atom(cv)
     if hard:
         # The gap below a hard edge reaches it at u = infinity: the edge itself is no zero of E.
         inner = np.abs(z if cv.eps else offset) > 1e-14 * np.abs(z)
@@ -134,14 +134,3 @@ def _mass_defect(below: Array, atom: float) -> float:
     ends = np.concatenate([[atom], below, [1.0]])
     defect = float(np.max(np.abs(ends[1::2] - ends[::2])))
     return defect if np.all(np.diff(below)[::2] > -TOLERANCE) else math.inf
-
-
-def _atom_mass(cv: Curve) -> tuple[float, bool]:
-    """Mass of the atom from the rank of U (minus s^2 at m = infinity), and whether the edge is hard."""
-    p, n = cv.psi_p, cv.psi_n
-    through_data = 1.0 if cv.b2 > 0 else 0.0  # directions of R^p that are seen through M
-    if cv.eps == 0:
-        rank = through_data + (n if cv.v2 > 0 else 0.0)
-    else:
-        rank = n / cv.eps if cv.s2 > 0 else min(n / cv.eps, through_data)
-    return max(0.0, 1 - rank / p), abs(p - rank) <= 1e-12 * p
