@@ -39,7 +39,7 @@ bench: .venv/.stamp
 	@$(BIN)/python -m benchmarks
 
 stress: .venv/.stamp
-	@$(BIN)/python -m tests.stress
+	@$(BIN)/python -m tools.stress
 
 margins: .venv/.stamp
 	@$(BIN)/python -m tools.margins

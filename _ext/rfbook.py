@@ -11,6 +11,8 @@ from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
 CHAPTER = re.compile(r"chapters/(\d\d)-")
 REPEATED_IDS = re.compile(r' id="(?:proof|exercise|solution)-content"')
+# Without role="list", whose children would have to be list items; they have a role of their own.
+CITATIONS = '<div class="citation-list">'
 # A line of output, at the start of a block or of a line.
 VERDICT = re.compile(r"(?m)(?:(?<=<span></span>)|^)(\S[^<>\n]*) holds \(tolerance ([0-9.e+-]+)\)$")
 MEASURED = re.compile(r"(?m)^(measured [0-9.e+-]+)$")
@@ -71,11 +73,11 @@ def link_verdict(body: str, label: str, tolerance: str) -> str:
 
 
 def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Marks the verdicts in what cells print, and drops ids that stand more than once on a page."""
+    """Marks the verdicts in what cells print, and mends the markup: ids once a page, roles that fit."""
     body = context.get("body")
     if not body:
         return
-    body = REPEATED_IDS.sub("", body)
+    body = REPEATED_IDS.sub("", body).replace('<div role="list" class="citation-list">', CITATIONS)
     body = VERDICT.sub(lambda match: link_verdict(body, match[1], match[2]), body)
     context["body"] = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
 

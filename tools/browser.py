@@ -19,8 +19,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-port=0 "
-    "--remote-allow-origins=* --allow-file-access-from-files"
+    "--remote-allow-origins=*"
 )
+# Two frames: by then a change of size or colours has reached the page.
+SETTLE = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))"
 
 
 def find() -> str | None:
@@ -96,6 +98,7 @@ class Page:
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if device.dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
+        self.run(SETTLE)
 
     def open(self, url: str, limit: float = 60) -> None:
         """Loads an address and waits until its formulas are typeset."""
@@ -121,11 +124,9 @@ class Page:
         for kind in ("rawKeyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
-    def picture(self, left: float, top: float, width: float, height: float) -> bytes:
-        """A PNG of a part of the page, seen or not."""
-        clip = {"x": left, "y": top, "width": width, "height": height, "scale": 1}
-        shot = self.send("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
-        return base64.b64decode(shot["data"])
+    def picture(self) -> bytes:
+        """A PNG of what the screen shows now."""
+        return base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"])
 
 
 @contextmanager
@@ -137,9 +138,13 @@ def chromium() -> Iterator[Page]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [path, *FLAGS.split(), f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        page = None
         try:
-            yield _connect(Path(profile) / "DevToolsActivePort", process)
+            page = _connect(Path(profile) / "DevToolsActivePort", process)
+            yield page
         finally:
+            if page is not None:
+                page.socket.close()
             process.terminate()
             process.wait(timeout=20)
 

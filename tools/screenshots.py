@@ -6,27 +6,30 @@ Each page is cut into slices of at most 2000 pixels: FOLDER/08-bulks-phone-00.pn
 """
 
 import argparse
+import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from tools.browser import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, Device, Page, chromium
+from tools.browser import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, SETTLE, Device, Page, chromium
 
 PAGES = Path(__file__).resolve().parent.parent / "_build" / "html"
 SLICE = 2000
+UNSTICK = ".bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary {position: static !important}"
 
 
 def take(page: Page, html: Path, device: Device, folder: Path) -> int:
     """Writes the slices of one page; how many there are."""
-    page.show_on(device)
+    page.show_on(replace(device, height=SLICE))
     page.open(html.as_uri())
-    page.run("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
-    height = page.run("Math.max(document.documentElement.scrollHeight, document.body.scrollHeight)")
-    count = 0
-    for top in range(0, int(height), SLICE):
-        name = f"{html.stem}-{device.name}-{count:02d}.png"
-        part = page.picture(0, top, device.width, min(SLICE, height - top))
-        (folder / name).write_bytes(part)
-        count += 1
+    page.run(f"document.head.insertAdjacentHTML('beforeend', '<style>{UNSTICK}</style>')")
+    height = int(page.run("document.documentElement.scrollHeight"))
+    count = math.ceil(height / SLICE)
+    for k in range(count):
+        if k == count - 1:
+            page.show_on(replace(device, height=height - k * SLICE))
+        page.run(f"window.scrollTo({{top: {k * SLICE}, behavior: 'instant'}}); {SETTLE}")
+        (folder / f"{html.stem}-{device.name}-{k:02d}.png").write_bytes(page.picture())
     return count
 
 

@@ -1,0 +1,112 @@
+"""What every chapter promises, read from the notebook file."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+import yaml
+
+from tools.run_notebooks import METADATA, ROOT, chapters
+
+CHAPTERS = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+EMPTY_WORDS = ("plot of", "a plot of", "figure showing", "a figure showing", "image of", "graph of")
+LABEL = re.compile(r"\$\$[ \t]*\(([\w:.-]+)\)|:label:[ \t]*(eq-[\w:.-]+)")
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def images(cell):
+    return [o for o in cell.outputs if any(key.startswith("image/") for key in o.get("data", {}))]
+
+
+@CHAPTERS
+def test_every_cell_was_run_in_order_in_one_fresh_kernel(path):
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@CHAPTERS
+def test_no_cell_failed_or_warned(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", f"{cell.source}\n\n{output.get('text')}"
+
+
+@CHAPTERS
+def test_figures_have_their_own_cell_and_say_what_is_seen(path):
+    for cell in code_cells(path):
+        if not images(cell):
+            continue
+        assert len(images(cell)) == 1, f"one figure per cell:\n{cell.source}"
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        assert len(alt.split()) >= 6, f"alternative text {alt!r} for:\n{cell.source}"
+        assert not alt.lower().startswith(EMPTY_WORDS), alt
+
+
+@CHAPTERS
+def test_cells_are_short_and_show_what_they_end_in(path):
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= 25, cell.source
+        assert not cell.source.rstrip().endswith(";"), cell.source
+        assert "rcParams" not in cell.source, "the style of figures lives in rfcore.book"
+
+
+@CHAPTERS
+def test_first_code_cell_imports_and_no_more(path):
+    lines = [line for line in code_cells(path)[0].source.splitlines() if not line.startswith("%")]
+    source = "\n".join(line.replace("%pip", "pass  # pip") for line in lines)
+    allowed = (ast.Import, ast.ImportFrom, ast.Try)
+    assert all(isinstance(statement, allowed) for statement in ast.parse(source).body), source
+
+
+@CHAPTERS
+def test_live_cells_store_nothing_and_sliders_are_self_contained(path):
+    for cell in code_cells(path):
+        if "remove-output" in tags(cell):
+            assert not cell.outputs, cell.source
+        for output in cell.outputs:
+            html = output.get("data", {}).get("text/html", "")
+            if "rf-slider" in html:
+                assert "nbval-ignore-output" in tags(cell), cell.source
+                assert not re.search(r"""(src|href)=["']?(https?:)?//""", html), cell.source
+                assert len(html) <= 150_000, f"{len(html)} bytes:\n{cell.source}"
+
+
+@CHAPTERS
+def test_labelled_equations_are_referred_to_or_checked(path):
+    text = "\n".join(cell.source for cell in read(path).cells)
+    labels = [a or b for a, b in LABEL.findall(text)]
+    assert len(labels) == len(set(labels)), "a label stands twice"
+    everything = "\n".join(c.source for p in chapters() for c in read(p).cells)
+    everything += "\n".join(p.read_text(encoding="utf-8") for p in ROOT.glob("chapters/*.md"))
+    for label in labels:
+        used = f"{{eq}}`{label}`" in everything or f"<{label}>`" in everything or f'"{label}"' in everything
+        assert used, f"{label} is neither referred to nor checked: drop its label, or check it"
+
+
+@CHAPTERS
+def test_file_is_small_and_has_no_trace_of_the_machine(path):
+    assert path.stat().st_size < 1_500_000
+    notebook = read(path)
+    assert notebook.metadata == METADATA
+    ids = [cell.id for cell in notebook.cells]
+    assert len(ids) == len(set(ids))
+
+
+def test_contents_list_every_chapter():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = {entry["file"] for part in toc["parts"] for entry in part["chapters"]}
+    present = {f"chapters/{p.stem}" for p in ROOT.glob("chapters/*") if p.suffix in (".ipynb", ".md")}
+    assert listed == present
