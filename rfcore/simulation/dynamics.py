@@ -84,6 +84,18 @@ def readout(moments: Moments, tau: float, ridge: float = 0.0) -> Tensor:
     return -scale * (f.projected * g[:, None]).T @ f.basis.T
 
 
+def train_drops(moments: Moments) -> tuple[Array, Array]:
+    """Eigenvalues of U (p,), ascending, and the drop |v_k|^2/(d lambda_k) of the train loss due to each.
+
+    Without ridge L_train(tau) = L_train(0) - sum_k drop_k (1 - exp(-4 Delta lambda_k tau/psi_p)); an
+    eigenvalue 0 removes nothing.
+    """
+    f = flow(moments)
+    x = torch.where(f.eigenvalues > f.round_off, f.eigenvalues, math.inf)
+    drops = f.linear["train"] / x / f.projected.shape[1]
+    return f.eigenvalues.cpu().numpy(), drops.cpu().numpy()
+
+
 def losses(moments: Moments, A: Tensor) -> tuple[float, float]:
     """Train and test loss of any weights A (d, p), from the quadratic forms."""
     d, p = A.shape

@@ -59,7 +59,7 @@ def setting(
     """Draw the first layer and the data (Gaussian, Sigma = diag(quantiles(d)), unless ``x`` is given).
 
     First layer, data, noise and the twin's own noise have separate streams: the same seed gives the
-    same M and x for every m and for both kinds of features, on every device.
+    same M and x for every m and for both kinds of features, on every device; a larger p or n appends rows.
     """
     if not isinstance(model, RandomFeatureModel):
         raise refuse("model", model, "a RandomFeatureModel")
