@@ -102,7 +102,7 @@ class Pair:
             total = total + w_2 * tau_2 * self.bracket(ones, contrast_part(par))
             theta = theta + w_2 * tau_2
         edge = 1 - par.b2 * (a.zeta * a.psi_s + b.zeta * b.psi_s)
-        return a.zeta * b.zeta * par.b2 * par.psi_p * total + theta * edge
+        return np.asarray(a.zeta * b.zeta * par.b2 * par.psi_p * total + theta * edge)
 
     @property
     def _smooth(self) -> Array:
@@ -190,4 +190,4 @@ def _r_times_psi_p(par: Parameters, a: Solved) -> Array:
     total = a.h @ par.powers[1]
     if total.shape != a.u.shape:
         total = total.reshape(a.u.shape)
-    return a.u * total
+    return np.asarray(a.u * total)
