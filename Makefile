@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export RFCORE_QUIET := 1
 
-.PHONY: help book test run lint bench stress margins screenshots clean
+.PHONY: help book test run lint bench stress margins screenshots check-repository clean
 
 help:
 	@echo "make book     build the book and say where to open it"
@@ -17,6 +17,7 @@ help:
 	@echo "make stress   the laws that every spectrum obeys, on 10,000 random questions"
 	@echo "make margins  run the chapters with eight seeds and record how far each check is from failing"
 	@echo "make screenshots  pictures of all pages, desktop and phone, in _build/screenshots"
+	@echo "make check-repository  does all agree with the address in pyproject.toml?"
 	@echo "make clean    remove what was built (not the environment)"
 
 .venv/.stamp: requirements.txt pyproject.toml tools/make_venv.sh
@@ -46,6 +47,9 @@ margins: .venv/.stamp
 
 screenshots: book
 	@$(BIN)/python -m tools.screenshots _build/screenshots
+
+check-repository: .venv/.stamp
+	@$(BIN)/python tools/set_repository.py --check
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

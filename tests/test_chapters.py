@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tools.run_notebooks import METADATA, ROOT, chapters
+from tools.set_repository import without_install
 
 CHAPTERS = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 EMPTY_WORDS = ("plot of", "a plot of", "figure showing", "a figure showing", "image of", "graph of")
@@ -65,10 +66,8 @@ def test_cells_are_short_and_show_what_they_end_in(path):
 
 @CHAPTERS
 def test_first_code_cell_imports_and_no_more(path):
-    lines = [line for line in code_cells(path)[0].source.splitlines() if not line.startswith("%")]
-    source = "\n".join(line.replace("%pip", "pass  # pip") for line in lines)
-    allowed = (ast.Import, ast.ImportFrom, ast.Try)
-    assert all(isinstance(statement, allowed) for statement in ast.parse(source).body), source
+    source = without_install(code_cells(path)[0].source)
+    assert all(isinstance(part, ast.Import | ast.ImportFrom) for part in ast.parse(source).body), source
 
 
 @CHAPTERS

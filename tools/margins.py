@@ -23,6 +23,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tools.run_notebooks import ROOT, chapters, execute
+from tools.set_repository import without_install
 
 SHIFTS = range(8)
 FILE = ROOT / "data" / "margins.json"
@@ -42,7 +43,7 @@ def verdicts(notebook: NotebookNode) -> list[tuple[str, float, float]]:
 
 def fingerprint(notebook: NotebookNode) -> str:
     """SHA-256 of the code: what was run, whatever the text around it says."""
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    code = [without_install(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256("\n\0\n".join(code).encode()).hexdigest()
 
 
@@ -83,7 +84,9 @@ def store(results: dict[str, Any]) -> None:
     merged = {name: entry for name, entry in {**known, **results}.items() if name in present}
     FILE.parent.mkdir(exist_ok=True)
     temporary = FILE.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(dict(sorted(merged.items())), indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(dict(sorted(merged.items())), indent=1)
+    text = re.sub(r"\[[^\[\]]*\]", lambda errors: " ".join(errors[0].split()), text)  # a list on one line
+    temporary.write_text(text + "\n", encoding="utf-8")
     temporary.replace(FILE)
 
 

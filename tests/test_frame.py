@@ -1,0 +1,86 @@
+"""The files around the book: the README's example, the pins, the extension, the table of benchmarks."""
+
+import doctest
+import importlib.util
+import math
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+import benchmarks.__main__ as table
+import rfcore
+from benchmarks import best_of
+from tools.run_notebooks import ROOT
+from tools.run_tests import COUNT
+
+PIN = re.compile(r"(?m)^([\w.-]+)==(\S+)$")
+
+
+def pins(name):
+    return dict(PIN.findall((ROOT / name).read_text(encoding="utf-8")))
+
+
+def test_the_examples_of_readme_and_package_print_what_they_say():
+    for result in (doctest.testfile(str(ROOT / "README.md"), module_relative=False), doctest.testmod(rfcore)):
+        assert result.attempted > 0
+        assert result.failed == 0
+
+
+def test_pins_are_exact_portable_and_shared_with_binder():
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert len(pins("requirements.txt")) == len(text.split("\n")) - 1
+    assert "+" not in text and "/" not in text
+    assert pins("binder/requirements.txt").items() <= pins("requirements.txt").items()
+
+
+def test_installed_versions_are_the_pinned_ones():
+    for name, version in pins("requirements.txt").items():
+        installed = importlib.metadata.version(name).split("+")[0]
+        assert installed == version, f"{name} {installed}: the stored outputs were made with {version}"
+
+
+def test_the_theory_needs_no_torch_and_the_pins_meet_the_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not [name for name in project["dependencies"] if "torch" in name]
+    script = "import sys, rfcore; rfcore.theory; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def extension():
+    spec = importlib.util.spec_from_file_location("rfbook", ROOT / "_ext" / "rfbook.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_verdicts_link_to_what_they_check(extension):
+    printed = "eq-a holds (tolerance 1e-09)\nmeasured 3.1e-12\neq-b holds (tolerance 0.02)\n"
+    page = f'<div id="equation-eq-a"></div><pre><span></span>{printed}</pre>'
+    context = {"body": page + "<p>so it holds (tolerance 1e-09) here</p>"}
+    extension.polish(None, "page", "", context, None)
+    body = context["body"]
+    assert '<span class="rf-holds"><a href="#equation-eq-a">eq-a</a> holds</span> (tolerance 1e-09)\n' in body
+    assert '<span class="rf-measured">measured 3.1e-12</span>\n' in body
+    assert '<span class="rf-holds">eq-b holds</span> (tolerance 0.02)\n' in body
+    assert body.endswith("<p>so it holds (tolerance 1e-09) here</p>")
+
+
+def test_benchmark_rows_and_the_timer():
+    row = {"name": "x", "ours_ms": 2.0, "other_ms": math.nan, "ratio": math.nan, "note": "alone"}
+    assert table.line(row).split() == ["x", "2.00", "alone"]
+    calls = []
+    assert best_of(lambda: calls.append(0), repeat=3) >= 0
+    assert len(calls) == 4
+
+
+def test_totals_are_read_from_the_last_line_of_pytest():
+    assert COUNT.findall("1 failed, 12 passed, 3 skipped, 2 errors in 4.5s") == [
+        ("1", "failed"),
+        ("12", "passed"),
+        ("3", "skipped"),
+        ("2", "errors"),
+    ]
