@@ -39,7 +39,8 @@ def panels(
 ) -> "tuple[Figure, Any]":
     """A figure in house style and its axes: one Axes, or a flat list in reading order.
 
-    ``ratio`` is height over width of each panel; ``columns`` is 1 or 2.
+    ``ratio`` is height over width of each panel; ``columns`` is 1 or 2.  End the cell (or the
+    function given to :func:`live`) with the figure: that is what shows it.
     """
     import matplotlib.pyplot as plt
 
@@ -51,6 +52,8 @@ def panels(
         fig, grid = plt.subplots(
             down, across, figsize=size, sharex=sharex, sharey=sharey, squeeze=False, layout="constrained"
         )
+    # A notebook shows the figure that ends a cell; left open, pyplot would show it a second time.
+    plt.close(fig)
     axes = list(grid.flat)
     for ax in axes:
         # Ticks are made lazily, after the style's context has ended: tell them now.
