@@ -24,7 +24,7 @@ import numpy.typing as npt
 from rfcore import _quadrature as quadrature
 from rfcore._activations import CLOSED, EPS, FUNCTIONS, Function, Mixture, checked
 from rfcore._moments import callable_constants, find_breaks, project, tanh_constants, too_rough
-from rfcore.checks import choice, positive, whole
+from rfcore.checks import choice, finite_array, positive, whole
 
 Array = npt.NDArray[np.float64]
 Activation = str | Function
@@ -92,6 +92,18 @@ def constants(activation: Activation, variance: float, t: float) -> GaussianCons
     elif activation.__hash__ is None:  # cannot be remembered
         return _constants.__wrapped__(activation, variance, t)
     return _constants(activation, variance, t)
+
+
+def sample_constants(activation: Activation, x: npt.ArrayLike, t: float) -> tuple[Array, ...]:
+    """a, b, v2, s2 of every sample of x (n, d), four arrays (n,): the constants at variance |x|^2/d.
+
+    Given a sample, the pre-activations of a random first layer are exactly Gaussian over neurons, with
+    variance |x|^2/d.  For Gaussian data all |x|^2/d are close to sigma_x^2; for real data they are not.
+    Raises ValueError as :func:`constants` does; in particular no sample may be zero.
+    """
+    variances = np.mean(finite_array("x", x, ndim=2) ** 2, axis=1)
+    found = [constants(activation, variance, t) for variance in variances]
+    return tuple(np.array([getattr(c, name) for c in found]) for name in ("a", "b", "v2", "s2"))
 
 
 def hermite_coefficients(activation: Activation, scale: float, order: int) -> HermiteExpansion:

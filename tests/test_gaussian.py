@@ -12,7 +12,7 @@ from scipy import integrate
 from scipy.special import erf
 
 import rfcore as rf
-from rfcore.gaussian import constants, function, hermite_coefficients
+from rfcore.gaussian import constants, function, hermite_coefficients, sample_constants
 
 BOX = [(v, t) for v in (1e-2, 0.3, 1.0, 1e2) for t in (1e-3, 0.05, 0.7, 3.0)]
 PI = 4 * np.arctan(np.longdouble(1))
@@ -223,6 +223,24 @@ def test_hermite_sums_give_the_constants(name, variance, t):
     assert -1e-13 <= missing
     assert partial - 1e-13 <= found.s2 <= partial + missing + 1e-13
     assert expansion.theta_1 - expansion.theta_2 == pytest.approx(found.v2 + found.s2, rel=1e-11)
+
+
+def test_sample_constants_are_covariances_over_neurons():
+    """a |x|^2/d = E_w[(w.x) sigma(w.(x) + noise)] and E[f f'] of two noises, by Monte Carlo over neurons."""
+    rng = np.random.default_rng(5)
+    x = np.array([0.4, 1.0, 2.5])[:, None] * rng.standard_normal((3, 20))
+    t, delta = 0.3, -math.expm1(-0.6)
+    a, b, v2, s2 = sample_constants("tanh", x, t)
+    w = rng.standard_normal((400_000, 20)) / math.sqrt(20)
+    h = math.exp(-t) * w @ x.T  # (neurons, samples)
+    one, two = (np.tanh(h + math.sqrt(delta) * rng.standard_normal(h.shape)) for _ in range(2))
+    signal = np.mean(x**2, axis=1) * math.exp(-2 * t)
+    error = 5 / math.sqrt(len(w))
+    assert a == pytest.approx(np.mean(h * one, axis=0) / signal, abs=error / math.sqrt(signal.min()))
+    assert v2 + a**2 * signal == pytest.approx(np.mean(one * two, axis=0), abs=error)
+    assert s2 + b**2 == pytest.approx(np.mean(one * (one - two), axis=0), abs=error)
+    with pytest.raises(ValueError, match="variance"):
+        sample_constants("tanh", np.zeros((2, 3)), t)
 
 
 def test_hermite_coefficients_of_a_polynomial():
