@@ -23,6 +23,13 @@ from rfcore.diffusion.collapse import (
     speciation_time,
 )
 from rfcore.diffusion.gaussian_flow import FlowMoments, moments, step_law, strong_error, wrong_start
+from rfcore.diffusion.memorization import (
+    Estimate,
+    MemorizedFraction,
+    WeightStatistics,
+    memorized_fraction,
+    weight_statistics,
+)
 from rfcore.diffusion.process import (
     denoised,
     flow_drift,
@@ -39,14 +46,17 @@ from rfcore.diffusion.samplers import METHODS, STOCHASTIC, coefficients, sample,
 from rfcore.diffusion.scores import EmpiricalScore, GaussianScore, MixtureScore
 
 __all__ = [
-    "METHODS",
-    "STOCHASTIC",
     "ArgmaxLaw",
     "EmpiricalScore",
+    "Estimate",
     "FiniteSizeLaw",
     "FlowMoments",
     "GaussianScore",
+    "METHODS",
+    "MemorizedFraction",
     "MixtureScore",
+    "STOCHASTIC",
+    "WeightStatistics",
     "argmax_law",
     "coefficients",
     "collapse_time",
@@ -58,6 +68,7 @@ __all__ = [
     "forward",
     "gaussian_collapse_time",
     "information",
+    "memorized_fraction",
     "mode_variance",
     "moments",
     "noise_variance",
@@ -72,5 +83,6 @@ __all__ = [
     "step_law",
     "strong_error",
     "trajectory",
+    "weight_statistics",
     "wrong_start",
 ]
