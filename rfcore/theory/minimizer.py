@@ -7,8 +7,8 @@ import numpy as np
 from rfcore.answers import Minimizer
 from rfcore.model import RandomFeatureModel
 from rfcore.theory._continuation import TOLERANCE, below_spectrum
-from rfcore.theory._equations import Parameters, newton, parameters
-from rfcore.theory._traces import from_unknowns, pair, t_cross, t_empirical, t_test, t_train
+from rfcore.theory._equations import newton, parameters
+from rfcore.theory._traces import Solved, from_unknowns, pair, t_cross, t_empirical, t_test, t_train
 from rfcore.theory.dynamics import IDENTITY, lowest_loss
 from rfcore.theory.resolvent import infinite_at_floor
 
@@ -33,30 +33,28 @@ def minimizer(model: RandomFeatureModel) -> Minimizer:
     two-point equivalents of chapter 9.
     """
     par = parameters(model)
-    singular = infinite_at_floor(model) and par.floor == 0
-    z = -model.ridge
-    if singular and model.ridge == 0:
-        z = -NEGLIGIBLE * (par.v2 + par.s2 + par.b2 + par.alpha2 * float(par.lam.max()))
-    train, test, empirical, residual = _at(par, z)
-    if residual > TOLERANCE:
-        raise RuntimeError(
-            f"the resolvent has not converged at z = {z!r} of {model!r} (residual {residual:.1e})"
-        )
-    if singular and model.ridge == 0:
+    point = end_point(model)
+    two = pair(par, point, point)
+    cross = 1 - 2 * t_cross(par, point)
+    train = float((1 - t_train(par, point) - model.ridge * two.t2(IDENTITY))[0])
+    test = float((cross + t_test(two))[0])
+    empirical = float((cross + t_empirical(two))[0]) if par.eps else train
+    if model.ridge == 0 and infinite_at_floor(model) and par.floor == 0:
         train = max(train, 0.0)
         if model.psi_p == model.psi_n * model.noise_draws:
             train, test, empirical = 0.0, math.inf, math.inf
     score = (test - lowest_loss(model)) / model.delta
-    return Minimizer(train, test, empirical, score, residual)
+    return Minimizer(train, test, empirical, score, float(point.residual[0]))
 
 
-def _at(par: Parameters, z: float) -> tuple[float, float, float, float]:
+def end_point(model: RandomFeatureModel) -> Solved:
+    """The solution at z = -mu, or at a negligible distance from 0 where U is singular and mu = 0."""
+    par = parameters(model)
+    z = -model.ridge
+    if z == 0 and infinite_at_floor(model) and par.floor == 0:
+        z = -NEGLIGIBLE * (par.v2 + par.s2 + par.b2 + par.alpha2 * float(par.lam.max()))
     x, _ = below_spectrum(par, np.array([par.floor - z]))
     _, _, residual = newton(par, x, np.array([z - par.floor]))
-    point = from_unknowns(par, x[0], x[1], x[2], residual)
-    two = pair(par, point, point)
-    train = 1 - t_train(par, point) + z * two.t2(IDENTITY)
-    cross = 1 - 2 * t_cross(par, point)
-    test = cross + t_test(two)
-    empirical = cross + t_empirical(two) if par.eps else train
-    return float(train[0]), float(test[0]), float(empirical[0]), float(residual[0])
+    if residual[0] > TOLERANCE:
+        raise RuntimeError(f"no convergence at z = {z!r} of {model!r} (residual {residual[0]:.1e})")
+    return from_unknowns(par, x[0], x[1], x[2], residual)
