@@ -1,0 +1,41 @@
+"""Every name in the code column of the notation page exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import rfcore as rf
+
+PAGE = (Path(__file__).parent.parent / "chapters" / "notation.md").read_text(encoding="utf-8")
+ROWS = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
+PLAIN = {"d", "n", "p", "x"}  # numbers and arrays of the reader's own
+
+
+def code_names():
+    cells = [row[1] for row in ROWS if len(row) == 3]
+    return sorted({name for cell in cells for name in re.findall(r"`([^`]+)`", cell)} - PLAIN)
+
+
+@pytest.fixture(scope="module")
+def objects():
+    model = rf.RandomFeatureModel(psi_p=3, psi_n=2, t=0.1)
+    return {
+        "rf": rf,
+        "model": model,
+        "law": model.covariance,
+        "c": model.constants,
+        "R": rf.theory.resolvent(model, 1j),
+        "spectrum": rf.theory.support(model),
+        "curves": rf.theory.loss_curves(model, [1.0]),
+        "run": rf.simulation.moments(model, 20, seed=0),
+    }
+
+
+def test_the_page_has_its_tables():
+    assert len(code_names()) > 40
+
+
+@pytest.mark.parametrize("name", code_names())
+def test_the_name_exists(objects, name):
+    assert eval(name, {"__builtins__": {}}, objects) is not None
