@@ -22,6 +22,9 @@ AXE_RUN = """axe.run(document,
   .then(found => found.violations.filter(v => ["serious", "critical"].includes(v.impact)).flatMap(v =>
     v.nodes.map(n => ({rule: v.id, target: n.target.join(" "), html: n.html.slice(0, 160),
       ours: !!document.querySelector(n.target[0])?.closest("article")}))))"""
+# Colours are judged when they have stopped changing from light to dark.
+FADED = """Promise.allSettled(document.getAnimations().filter(a => a instanceof CSSTransition)
+  .map(a => a.finished)).then(() => 0)"""
 # The theme's own buttons have a longer name than the text seen on them; the theme sets it again.
 THEME_RULE = "label-content-name-mismatch"
 SHAPE = """({
@@ -62,6 +65,7 @@ def sound(tab, dark):
 def accessible(tab):
     if not tab.run("!!window.axe"):
         tab.run(AXE + ";0")
+    tab.run(FADED)
     assert not [f for f in tab.run(AXE_RUN) if f["ours"] or f["rule"] != THEME_RULE]
 
 
