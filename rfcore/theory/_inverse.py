@@ -109,14 +109,20 @@ def points(cv: Curve, reference: Array, distance: Array, branch: Array, known: A
         return _single(cv, w, total)
     g = total[0]
     p = 1 - total[1] / cv.psi_n
-    (q2, q1, q0), (a, b, d), scale = _quadratics(cv, w, g, p)
-    disc = b * b - 4 * a * d
-    root = np.copysign(np.sqrt(np.maximum(disc, 0)), branch)
-    disc = disc / _nonzero(b * b + np.abs(4 * a * d))
-    iu = _reciprocal_root(q2, q1, q0, -root * scale)
-    y1 = 1 / _nonzero(_reciprocal_root(a, b, d, root))
+    eta = lag(cv, reference, distance, total)
+    first, second, scale = _quadratics(cv, w, g, p, eta)
+    root, disc = _root(first, second, scale)
+    root = np.copysign(root, branch)
+    iu = _reciprocal_root(*first, -root * scale)
+    y1 = 1 / _nonzero(_reciprocal_root(*second, root))
     y2 = 1 + (cv.eps / cv.psi_n) * (cv.s2 / _nonzero(iu) + cv.b2 * g * y1) if cv.eps else np.ones_like(w)
     return Points(w, total, iu, y1, y2, y1 * iu, disc)
+
+
+def lag(cv: Curve, reference: Array, distance: Array, total: Array) -> Array:
+    """eta = (1 - eps) b^2 - A, decreasing in W; what lies near s^2 lies where it is small."""
+    w = reference + distance
+    return (cv.b2 - reference) - distance + (w - cv.eps * cv.b2) * total[1] / cv.psi_n
 
 
 def _single(cv: Curve, w: Array, total: Array) -> Points:
@@ -133,28 +139,45 @@ def _single(cv: Curve, w: Array, total: Array) -> Points:
     return Points(w, total, iu, y1, y2, y1 * iu, np.ones_like(w))
 
 
-Quadratic = tuple[Array | float, Array, Array | float]
+Quadratic = tuple[Array, Array, Array]
 
 
-def _quadratics(cv: Curve, w: Array, g: Array, p: Array) -> tuple[Quadratic, Quadratic, Array | float]:
+def _quadratics(cv: Curve, w: Array, g: Array, p: Array, eta: Array) -> tuple[Quadratic, Quadratic, Array]:
     """Coefficients (of degree 2, 1, 0) of the quadratics for u and for y_1.
 
     They are tied by P y_1 = 1 + c u: the roots of the first are (-q1 -/+ scale root)/(2 q2) where those
-    of the second are (-b +/- root)/(2 a).  The second has no false double root at P = 0.
+    of the second are (-b +/- root)/(2 a).
     """
-    e, c, own = cv.eps, cv.c, cv.v2 / cv.psi_n
-    a = (w - e * cv.b2) * p
+    e, n, c, b2, own = cv.eps, cv.psi_n, cv.c, cv.b2, cv.v2 / cv.psi_n
+    one = np.ones_like(w)
     if e == 0:  # one factor c and one factor P divided off
-        return (cv.b2 * c, cv.b2 + c - a, 1.0), (-cv.b2 * p, a + cv.b2 - c, -w), 1.0
-    b0 = p + e * cv.b2 * g / cv.psi_n
-    b1 = (e / cv.psi_n) * (cv.s2 * p + cv.b2 * c * g)
-    top = b1 + cv.b2 * (1 - e) * p
-    first = c * top - a * b1, top + (c - a) * b0, b0
-    middle = (w - e * cv.b2) * (p * own - b1) + c * ((1 - e) * cv.b2 - own)
-    return first, (-first[0], middle, -(w - e * cv.b2) * own), p / c
+        return (b2 * c * one, eta + c, one), (-b2 * p, 2 * b2 - eta - c, -w), one
+    noise, rest = e * cv.s2 / n, e * b2 * g / n
+    a = (w - e * b2) * p
+    b0, b1 = p + rest, noise * p + c * rest
+    first = (
+        p * (own * (1 - e) * b2 + noise * eta) + c * (b1 - a * rest),
+        b1 + c * b0 + p * eta - a * rest,
+        b0,
+    )
+    middle = own * (2 * (1 - e) * b2 - eta - c) + noise * eta - (w - e * b2) * c * rest
+    return first, (-first[0], middle, -(w - e * b2) * own), p / c
 
 
-def _reciprocal_root(a: Array | float, b: Array, c: Array | float, root: Array) -> Array:
+def _root(first: Quadratic, second: Quadratic, scale: Array) -> tuple[Array, Array]:
+    """The root of the discriminant of the second quadratic, and the discriminant relative to its terms.
+
+    The second has no false double root at P = 0, the first none at small c: the better one is used.
+    """
+    (a, b, d), (q2, q1, q0) = second, first
+    size, other = b * b + np.abs(4 * a * d), q1 * q1 + np.abs(4 * q2 * q0)
+    use = size * scale * scale > other
+    disc = np.where(use, q1 * q1 - 4 * q2 * q0, b * b - 4 * a * d)
+    root = np.sqrt(np.maximum(disc, 0)) / np.where(use, np.abs(scale), 1.0)
+    return root, disc / _nonzero(np.where(use, other, size))
+
+
+def _reciprocal_root(a: Array, b: Array, c: Array, root: Array) -> Array:
     """1/x of x = (-b + root)/(2 a) = 2 c/(-b - root), by the form that does not cancel."""
     far = b * root < 0
     return np.where(far, 2 * a, -b - root) / _nonzero(np.where(far, -b + root, 2 * c))
@@ -170,11 +193,12 @@ def excess(cv: Curve, pt: Points) -> Array:
     Also -1 where the curve has no point.
     """
     with np.errstate(all="ignore"):
-        value = np.where(pt.discriminant < -ROUND_OFF, -1.0, _excess(cv, pt))
+        value = np.where(pt.discriminant < -ROUND_OFF, -1.0, raw_excess(cv, pt))
     return np.nan_to_num(value, nan=-1.0, posinf=-1.0, neginf=-1.0)
 
 
-def _excess(cv: Curve, pt: Points) -> Array:
+def raw_excess(cv: Curve, pt: Points) -> Array:
+    """The same without regard to the discriminant (continuous at a fold)."""
     g, _, g2, k1, k2 = pt.sums
     r, n, p, e = pt.r, cv.psi_n, cv.psi_p, cv.eps
     r2 = r * r
@@ -248,7 +272,9 @@ def _least(*forms: tuple[Array, Array]) -> tuple[Array, Array]:
 def count_below(cv: Curve, pt: Points) -> Array:
     """The fraction of eigenvalues below a point of a gap, from the signs of q, chi and 1 + kappa u."""
     e, n, p = cv.eps, cv.psi_n, cv.psi_p
-    negative = np.concatenate([[0.0], np.cumsum(cv.weights)])[np.searchsorted(cv.l, -pt.w)]  # weight of W + l < 0
+    negative = np.concatenate([[0.0], np.cumsum(cv.weights)])[
+        np.searchsorted(cv.l, -pt.w)
+    ]  # weight of W + l < 0
     modes = np.where(pt.r > 0, negative, 1 - negative)  # weight of 1 + kappa u = chi_1 u (W + l) < 0
     below = (pt.iu < 0) - (n / p) * (pt.y1 < 0) + np.sign(pt.iu) * modes / p
     return np.asarray(below if e == 0 else below - (n / p) * (1 / e - 1) * (pt.y2 < 0))

@@ -6,6 +6,7 @@ subinterval is split where the curve turns (zeros of the discriminant), at W = 0
 and scanned on a grid that is logarithmically dense at both ends of every piece.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from rfcore.theory._roots import bracketed, highest
 
 Index = npt.NDArray[np.intp]
 INFINITY = 1e30  # in units of the largest scale of W
+FLAT = 1e-4  # |E| at an edge is less, by far
 SAME = 1e-11  # counts of eigenvalues in one gap differ by less
 
 
@@ -62,6 +64,10 @@ def _edges(cv: Curve, fineness: int) -> Edges:
         count = _count(cv, pt)
         found.append(_ends(_Branch(cv, sign, reference, distance, e.reshape(shape), count.reshape(shape))))
     ref, dist, branch, inside = (np.concatenate(x) for x in zip(*found, strict=True))
+    pt = inverse.points(cv, ref, dist, branch)
+    # At a fold the sign can change by round-off of the discriminant, but E does not vanish there.
+    true = np.abs(inverse.raw_excess(cv, pt)) < FLAT
+    ref, dist, branch, inside = ref[true], dist[true], branch[true], inside[true]
     pt = inverse.points(cv, ref, dist, branch)
     return Edges(ref, dist, pt, inside > pt.iu)
 
@@ -124,23 +130,28 @@ def _join(*parts: Pieces) -> Pieces:
 
 
 def _split(cv: Curve, pieces: Pieces) -> Pieces:
-    """Cut the pieces at W = 0 and at the zero of P, which is increasing on every piece."""
+    """Cut the pieces at W = 0 and at the zeros of P and of eta, which are monotone on every piece."""
     start, end = pieces.reference + pieces.distance
     zero = np.zeros((2, pieces.length.size))
     pieces = _cut(pieces, (start < 0) & (end > 0), zero)
+    top = 2 * float(cv.b2 + cv.l[-1] + cv.weights @ cv.k / cv.psi_n)  # both zeros lie below
+    pieces = _split_at(pieces, top, lambda ref, x: cv.psi_n - inverse.sums(cv, ref, x)[1])
+    return _split_at(pieces, top, lambda ref, x: -inverse.lag(cv, ref, x, inverse.sums(cv, ref, x)))
+
+
+def _split_at(pieces: Pieces, top: float, f: Callable[[Array, Array], Array]) -> Pieces:
+    """Cut the pieces on which the increasing function f(reference, distance) changes sign, below top."""
     (r0, r1), (d0, d1) = pieces.reference, pieces.distance
-
-    def p(x: Array, i: Index) -> Array:
-        return cv.psi_n - inverse.sums(cv, r0[i], x)[1]
-
-    every = np.arange(r0.size)
-    last = d1 + (r1 - r0)
-    p0, p1 = p(d0, every), p(last, every)
-    at = (p0 < 0) & (p1 > 0)
+    # The root is measured from the reference of the end that is nearer to its own.
+    near = np.abs(d0) < np.abs(d1)
+    ref = np.where(near, r0, r1)
+    a, b = np.where(near, d0, d0 + (r0 - r1)), np.where(near, d1 + (r1 - r0), d1)
+    b = np.minimum(b, top)
+    fa, fb = f(ref, a), f(ref, b)
+    at = (fa < 0) & (fb > 0)
     root = np.zeros_like(d0)
-    index = every[at]
-    root[at] = bracketed(lambda x, i: p(x, index[i]), d0[at], last[at], p0[at], p1[at])
-    return _cut(pieces, at, np.stack([r0, root]))
+    root[at] = bracketed(lambda x, i: f(ref[at][i], x), a[at], b[at], fa[at], fb[at])
+    return _cut(pieces, at, np.stack([ref, root]))
 
 
 def _cut(pieces: Pieces, at: npt.NDArray[np.bool_], point: Array) -> Pieces:

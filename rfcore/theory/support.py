@@ -120,7 +120,14 @@ def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
     z, offset, below = z[keep], offset[keep], below[keep]
     mass = np.diff(below)[::2]
     bulks = tuple(
-        Bulk(float(z[i]), float(z[i + 1]), float(mass[i // 2]), float(offset[i]), float(offset[i + 1]), hard and i == 0)
+        Bulk(
+            float(z[i]),
+            float(z[i + 1]),
+            float(mass[i // 2]),
+            float(offset[i]),
+            float(offset[i + 1]),
+            hard and i == 0,
+        )
         for i in range(0, z.size, 2)
     )
     location = 0.0 if cv.eps else cv.s2
