@@ -16,11 +16,15 @@ FEWER_NODES = (64, 160, 40)
 def argmax_probability(n: int, d: int, variance: float, t: float, nodes: tuple[int, int, int]) -> float:
     """E[ (1 - P(|y| < centre))^{n-1} ] with y ~ N(|x|/sqrt(v) e_1, 1), centre = sqrt(Delta/v) |xi|."""
     ratio = math.expm1(2 * t) / variance  # Delta/v
-    # Radii, not squares: their densities are smooth at 0 for every d >= 1.
-    xi, weight_xi = _legendre(*_range(d), nodes[0])
+    # Radii, not squares: their densities are smooth at 0 for every d >= 1. The variable is asinh(centre),
+    # since the answer changes at centre of order 1, far below the typical centre when t is large.
+    scale = math.sqrt(ratio)
+    low, high = _range(d)
+    u, weight_u = _legendre(math.asinh(scale * low), math.asinh(scale * high), nodes[0])
+    xi = np.sinh(u) / scale
     total = 0.0
-    for radius, weight in zip(xi, weight_xi * _chi(xi, d), strict=True):
-        centre = math.sqrt(ratio) * radius
+    for radius, weight in zip(xi, weight_u * np.cosh(u) / scale * _chi(xi, d), strict=True):
+        centre = scale * radius
         # |x|/sqrt(v) lies within 9 standard deviations (each at most 1) of sqrt(d + centre^2). The excess
         # over centre is the variable: centre grows as e^t, and the others are then a small part of it.
         middle = d / (math.hypot(math.sqrt(d), centre) + centre)
