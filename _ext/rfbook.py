@@ -15,6 +15,8 @@ REPEATED_IDS = re.compile(r' id="(?:proof|exercise|solution)-content"')
 CITATIONS = '<div class="citation-list">'
 # A line of output, at the start of a block or of a line.
 VERDICT = re.compile(r"(?m)(?:(?<=<span></span>)|^)(\S[^<>\n]*) holds \(tolerance ([0-9.e+-]+)\)$")
+# An inline formula and the stop after it, which would otherwise begin the next line.
+FORMULA = re.compile(r'(<span class="math notranslate nohighlight">[^<]*</span>[.,;:!?)\]’]+)')
 MEASURED = re.compile(r"(?m)^(measured [0-9.e+-]+)$")
 
 
@@ -78,6 +80,7 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     if not body:
         return
     body = REPEATED_IDS.sub("", body).replace('<div role="list" class="citation-list">', CITATIONS)
+    body = FORMULA.sub(r'<span class="rf-nobr">\1</span>', body)
     body = VERDICT.sub(lambda match: link_verdict(body, match[1], match[2]), body)
     context["body"] = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
 

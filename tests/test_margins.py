@@ -18,7 +18,7 @@ def test_every_verdict_has_an_honest_margin(path):
     refresh = f"run `{COMMAND} {path.stem}`"
     assert record, f"{path.stem} has no recorded margins: {refresh}"
     assert record["sha256"] == fingerprint(notebook), f"the code of {path.stem} has changed: {refresh}"
-    stored = {label: tolerance for label, tolerance, _ in verdicts(notebook)}
+    stored = {label: tolerance for label, (tolerance, _) in verdicts(notebook).items()}
     assert stored, f"{path.stem} checks nothing"
     assert stored == {label: check["tolerance"] for label, check in record["checks"].items()}, refresh
     for label, check in record["checks"].items():
@@ -30,5 +30,5 @@ def test_every_verdict_has_an_honest_margin(path):
 def test_stored_errors_belong_to_the_recorded_run(path):
     """The page shows the error of seed shift 0: of the size recorded, round-off aside."""
     record = json.loads(FILE.read_text(encoding="utf-8"))[path.stem]["checks"]
-    for label, tolerance, error in verdicts(nbformat.read(path, as_version=4)):
+    for label, (tolerance, error) in verdicts(nbformat.read(path, as_version=4)).items():
         assert abs(error - record[label]["errors"][0]) <= 0.1 * tolerance, label

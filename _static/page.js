@@ -1,0 +1,24 @@
+// What the theme leaves undone: names of controls, and boxes that are wider than the screen.
+document.addEventListener("DOMContentLoaded", () => {
+  // A control's accessible name must contain the text that is seen on it: drop labels that do not.
+  const labelled = "details > summary[aria-label], .search-button__button[aria-label], .search-button-field[aria-label]";
+  document.querySelectorAll(labelled).forEach((control) => {
+    if (control.innerText.trim()) control.removeAttribute("aria-label");
+  });
+
+  // A box that scrolls sideways can be reached by keyboard, and fades at the side where it goes on.
+  const boxes = "div.math > mjx-container, .pst-scrollable-table-container, div.cell_input div.highlight pre";
+  const judge = (box) => {
+    const hidden = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("rf-more", hidden > 1 && box.scrollLeft < hidden - 1);
+    if (hidden > 1) box.tabIndex = 0;
+  };
+  const judgeAll = () => document.querySelectorAll(boxes).forEach((box) => {
+    judge(box);
+    box.onscroll = () => judge(box);
+  });
+  window.addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(judgeAll));
+  window.addEventListener("resize", judgeAll);
+  document.addEventListener("toggle", judgeAll, true);  // folded parts have no width until they are opened
+  document.addEventListener("click", () => requestAnimationFrame(judgeAll));
+});
