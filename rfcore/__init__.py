@@ -17,12 +17,12 @@ import importlib
 from typing import Any
 
 from rfcore.gaussian import GaussianConstants
-from rfcore.model import Covariance, RandomFeatureModel
+from rfcore.model import Covariance, LinearModel, RandomFeatureModel
 from rfcore.progress import progress
 
 __version__ = "0.1.0"
 _ROOMS = ("theory", "simulation", "diffusion", "datasets", "gaussian", "book")
-__all__ = ["Covariance", "GaussianConstants", "RandomFeatureModel", "progress", *_ROOMS]
+__all__ = ["Covariance", "GaussianConstants", "LinearModel", "RandomFeatureModel", "progress", *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:

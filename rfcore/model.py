@@ -233,3 +233,46 @@ def _groups(lam: Array, w: Array, k: int) -> npt.NDArray[np.int64]:
     group = np.minimum((share * (k - zero.any()) + zero.any()).astype(np.int64), k - 1)
     group[zero] = 0
     return np.asarray(group)
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A linear denoiser trained at one noise level: noise of variance z is added to the data.
+
+    Parameters
+    ----------
+    gamma : float > 0, the ratio d/n
+    noise_variance : float > 0, z; in the variance-preserving clock a = 1/(1 + z), b = z/(1 + z)
+    covariance : Covariance, the law of the eigenvalues of the data covariance
+    ridge : float >= 0; the denoiser is S (S + c)^-1 with c = noise_variance + ridge
+
+    Raises ValueError naming the parameter, its value and what is allowed.
+    Source: Merger and Goldt (2025); Wang, Zavatone-Veth and Pehlevan (2026).
+    """
+
+    gamma: float
+    noise_variance: float
+    covariance: Covariance = Covariance.isotropic()
+    ridge: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("gamma", "noise_variance"):
+            object.__setattr__(self, name, positive(name, getattr(self, name)))
+        object.__setattr__(self, "ridge", nonnegative("ridge", self.ridge))
+        if not isinstance(self.covariance, Covariance):
+            raise refuse("covariance", self.covariance, "a Covariance, for instance Covariance.from_data(X)")
+
+    @property
+    def c(self) -> float:
+        """c = noise_variance + ridge, what is added to the sample covariance."""
+        return self.noise_variance + self.ridge
+
+    @property
+    def signal(self) -> float:
+        """a = 1/(1 + z), the share of the data in the variance-preserving clock."""
+        return 1 / (1 + self.noise_variance)
+
+    @property
+    def noise(self) -> float:
+        """b = z/(1 + z), the share of the noise in the variance-preserving clock."""
+        return self.noise_variance / (1 + self.noise_variance)

@@ -2,21 +2,24 @@
 
 from rfcore.theory.decomposition import Decomposition, decomposition
 from rfcore.theory.derivations import Saddle, replica_action, replica_gradient, replica_saddle
-from rfcore.theory.dynamics import loss_curves
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
-from rfcore.theory.minimizer import minimizer
+from rfcore.theory.linear import KL, kl, renormalized_noise
+from rfcore.theory.linear_maps import MapMoments, denoiser_moments, sampling_map_moments, split_agreement
 from rfcore.theory.pencil import Pencil, PencilSolution, pencil, solve_pencil
 from rfcore.theory.resolvent import Resolvent, density, resolvent
 from rfcore.theory.ridge import OptimalRidge, optimal_ridge
 from rfcore.theory.shares import Share, shares
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
+from rfcore.theory.verbs import loss_curves, minimizer
 
 __all__ = [
     "Atom",
     "Bulk",
     "Decomposition",
     "IntegratedError",
+    "KL",
+    "MapMoments",
     "OptimalRidge",
     "Pencil",
     "PencilSolution",
@@ -26,18 +29,23 @@ __all__ = [
     "Support",
     "Timescales",
     "decomposition",
+    "denoiser_moments",
     "density",
     "integrated_score_error",
+    "kl",
     "loss_curves",
     "minimizer",
     "optimal_ridge",
     "pencil",
+    "renormalized_noise",
     "replica_action",
     "replica_gradient",
     "replica_saddle",
     "resolvent",
+    "sampling_map_moments",
     "shares",
     "solve_pencil",
+    "split_agreement",
     "support",
     "timescales",
 ]

@@ -1,0 +1,45 @@
+"""The verbs that answer more than one kind of question."""
+
+import numpy.typing as npt
+
+from rfcore.answers import LossCurves, Minimizer
+from rfcore.checks import refuse
+from rfcore.model import LinearModel, RandomFeatureModel
+from rfcore.theory import dynamics, linear
+from rfcore.theory.minimizer import minimizer as random_feature_minimizer
+
+Question = RandomFeatureModel | LinearModel
+KNOWN = "a RandomFeatureModel or a LinearModel"
+
+
+def loss_curves(model: Question, tau: npt.ArrayLike) -> LossCurves:
+    """Train, test and empirical loss and score error at training times tau, at d = infinity.
+
+    RandomFeatureModel: :func:`rfcore.theory.dynamics.loss_curves`, gradient flow dA/dtau = -d^2 grad L from
+    A = 0.  LinearModel: :func:`rfcore.theory.linear.loss_curves`, curvature m = a (x + c) relaxes as
+    exp(-m tau).  tau: times >= 0 of any shape; losses in units where the zero model has loss 1.
+
+    Raises ValueError for another kind of question and for times that are negative or not finite.
+    """
+    if isinstance(model, LinearModel):
+        return linear.loss_curves(model, tau)
+    if isinstance(model, RandomFeatureModel):
+        return dynamics.loss_curves(model, tau)
+    raise refuse("model", model, KNOWN)
+
+
+def minimizer(model: Question, d: int | None = None) -> Minimizer:
+    """The losses at the end of training, at d = infinity.
+
+    RandomFeatureModel: :func:`rfcore.theory.minimizer.minimizer`.  LinearModel:
+    :func:`rfcore.theory.linear.minimizer`; with d the explicit 1/d correction is added.
+
+    Raises ValueError for another kind of question, and for a d where no correction is known.
+    """
+    if isinstance(model, LinearModel):
+        return linear.minimizer(model, d)
+    if isinstance(model, RandomFeatureModel):
+        if d is not None:
+            raise refuse("d", d, "None: the 1/d correction is known for a LinearModel only")
+        return random_feature_minimizer(model)
+    raise refuse("model", model, KNOWN)
