@@ -234,6 +234,8 @@ def test_nearly_parallel_rows_are_refused_rather_than_truncated():
         ({"seed": -1}, "seed"),
         ({"features": "linear"}, "features"),
         ({"model": 3}, "model"),
+        ({"device": "abacus"}, "device"),
+        ({"device": "cuda:99"}, "device"),
         ({"model": rf.RandomFeatureModel(0.01, 2, 0.1)}, "psi_p"),
         ({"model": rf.RandomFeatureModel(2, 0.01, 0.1)}, "psi_n"),
         ({"x": np.zeros((3, 10))}, "x has shape"),

@@ -65,6 +65,7 @@ def setting(
         raise refuse("model", model, "a RandomFeatureModel")
     p, n = sizes(model, d)
     choice("features", features, FEATURES)
+    _available(device)
     streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(4)
     spectrum = model.covariance.quantiles(d)
     first_layer = np.random.default_rng(streams[0]).standard_normal((p, d)) / math.sqrt(d)
@@ -85,6 +86,13 @@ def setting(
         streams[2],
         streams[3],
     )
+
+
+def _available(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError):
+        raise refuse("device", device, "a torch device that this machine has, such as 'cpu'") from None
 
 
 def _points(name: str, value: npt.ArrayLike, count: int | None, d: int) -> Array:
