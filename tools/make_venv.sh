@@ -19,8 +19,8 @@ fi
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "Making .venv with $("$python" --version)"
   rm -rf .venv
-  "$python" -m venv .venv 2>/dev/null ||
-    { rm -rf .venv; "$python" -m venv --without-pip .venv 2>/dev/null &&
+  "$python" -m venv .venv >/dev/null 2>&1 ||
+    { rm -rf .venv; "$python" -m venv --without-pip .venv >/dev/null 2>&1 &&
       "$python" -m pip --python .venv/bin/python install -q pip; } ||
     { rm -rf .venv; "$python" -m virtualenv -q .venv; } ||
     { rm -rf .venv
