@@ -134,6 +134,9 @@ def _split(cv: Curve, pieces: Pieces) -> Pieces:
     start, end = pieces.reference + pieces.distance
     zero = np.zeros((2, pieces.length.size))
     pieces = _cut(pieces, (start < 0) & (end > 0), zero)
+    tiny = 1e-30 * (cv.l[-1] + cv.b2 + cv.c)  # W = 0 itself is a pole of G if there is a zero eigenvalue
+    at_zero = (pieces.reference + pieces.distance) == 0
+    pieces = Pieces(pieces.reference, np.where(at_zero, [[tiny], [-tiny]], pieces.distance))
     top = 2 * float(cv.b2 + cv.l[-1] + cv.weights @ cv.k / cv.psi_n)  # both zeros lie below
     pieces = _split_at(pieces, top, lambda ref, x: cv.psi_n - inverse.sums(cv, ref, x)[1])
     return _split_at(pieces, top, lambda ref, x: -inverse.lag(cv, ref, x, inverse.sums(cv, ref, x)))
@@ -201,7 +204,7 @@ def _between_folds(cv: Curve, pieces: Pieces, per_end: int) -> Pieces:
     fa, fb = value[row, column], value[row, column + 1]
     # The two folds can be closer than the grid: local minima of the discriminant that reach below 0.
     inner = value[:, 1:-1]
-    i, j = np.nonzero((inner > 0) & (inner < 0.1) & (inner <= value[:, :-2]) & (inner <= value[:, 2:]))
+    i, j = np.nonzero((inner > 0) & (inner < 0.95) & (inner <= value[:, :-2]) & (inner <= value[:, 2:]))
     mid_ref, low, middle = _bracket(reference, distance, i, j)
     other, _, high = _bracket(reference, distance, i, j + 1)
     high = high + (other - mid_ref)
