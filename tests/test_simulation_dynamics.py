@@ -103,6 +103,17 @@ def test_loss_curves_equal_the_losses_of_the_readout(changes):
         assert getattr(end, name) == pytest.approx(float(getattr(late, name)), rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.parametrize(("psi_p", "draws"), [(1.5, 1), (6, 1), (6, math.inf)])
+def test_mode_drops_add_up_to_the_train_loss(psi_p, draws):
+    m = model(psi_p=psi_p, noise_draws=draws)
+    moments = rf.simulation.moments(m, 12, 0)
+    values, drops = dynamics.train_drops(moments)
+    faded = np.exp(-4 * m.delta / m.psi_p * np.outer(TAU, values))
+    curve = rf.simulation.loss_curves(m, TAU, 12, 0)
+    np.testing.assert_allclose(moments.noise_power - (1 - faded) @ drops, curve.train, rtol=0, atol=1e-11)
+    assert np.all(drops >= 0)
+
+
 @pytest.mark.parametrize("psi_p", [1.5, 6])
 def test_minimiser_solves_the_normal_equations_with_least_norm(psi_p):
     m = model(psi_p=psi_p, noise_draws=1)
