@@ -31,7 +31,8 @@ SHAPE = """({
   over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   formulas: document.querySelectorAll(".math").length,
   typeset: document.querySelectorAll("mjx-container").length,
-  wrong: [...document.querySelectorAll("[data-mml-node=merror]")].map(e => e.textContent),
+  wrong: [...document.querySelectorAll("[data-mml-node=merror], g[data-mml-node=mtext][fill=red]")].map(
+    e => e.closest("mjx-container").textContent.slice(0, 200)),  // errors, and macros that are unknown
   unseen: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
   theme: document.documentElement.dataset.theme})"""
 SLIDER = """(() => {const root = document.querySelectorAll(".rf-slider")[%d];
