@@ -176,6 +176,25 @@ def controls(dataset: Dataset, n: int, split: int = 0, seed: int = 0) -> Control
     return Controls(gaussian, _equal_norms(rows @ transform.T, float(np.trace(dataset.sigma))), rows, error)
 
 
+def gaussian_classes(dataset: Dataset, n: int, split: int = 0, seed: int = 0) -> Array:
+    """For each sample of a training set a draw from the Gaussian of its class, (n, d).
+
+    Mean and covariance of each class are those of all its pictures, so that the mixture has the
+    covariance Sigma; what is left out is all that is not Gaussian within a class.
+    Raises ValueError for a data set without labels.
+    """
+    if dataset.labels is None:
+        raise refuse("dataset", dataset.name, "one with labels")
+    wanted, rng = dataset.labels[dataset.train(n, split)], np.random.default_rng(seed)
+    x = rng.standard_normal((len(wanted), dataset.x.shape[1]))
+    for label in np.unique(wanted):
+        mine = wanted == label
+        rows, mean = _centred(dataset.x[dataset.labels == label])
+        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+        x[mine] = mean + x[mine] * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    return x
+
+
 @cache
 def equalising_map(dataset: Dataset) -> tuple[Array, float]:
     """The matrix A (d, d) of :func:`controls`, and the relative error of the covariance it leaves.

@@ -128,6 +128,20 @@ def test_gaussian_control_has_covariance_sigma(data: datasets.Dataset) -> None:
     assert np.sum((x.T @ x / n - sigma) ** 2) == pytest.approx(expected, rel=0.25)
 
 
+def test_gaussian_classes_have_the_moments_of_their_class() -> None:
+    data, n = datasets.digits(), 1200
+    draws = np.concatenate([datasets.gaussian_classes(data, n, seed=k) for k in range(40)])
+    labels = np.tile(data.labels[data.train(n)], 40)
+    for c in (0, 7):
+        rows, made = data.x[data.labels == c], draws[labels == c]
+        spread = np.cov(rows.T, bias=True)
+        # Mean and covariance of m Gaussian draws: errors of squared size tr/m and (tr^2 + tr of square)/m.
+        m = len(made)
+        assert np.sum((made.mean(axis=0) - rows.mean(axis=0)) ** 2) < 3 * np.trace(spread) / m
+        error = np.sum((np.cov(made.T, bias=True) - spread) ** 2)
+        assert error < 1.5 * (np.trace(spread) ** 2 + np.sum(spread**2)) / m
+
+
 def test_norm_statistics_of_gaussian_data(data: datasets.Dataset) -> None:
     root = np.linalg.cholesky(data.sigma + 1e-14 * np.eye(len(data.sigma)))
     x = np.random.default_rng(5).standard_normal((20_000, len(root))) @ root.T
@@ -154,6 +168,7 @@ def test_norms_of_real_data() -> None:
         (lambda: datasets.patches(107), "size = 107 .* at most 106"),
         (lambda: datasets.patches(16.5), "size = 16.5"),
         (lambda: datasets.controls(datasets.digits(), 1286), "n = 1286"),
+        (lambda: datasets.gaussian_classes(datasets.patches(), 5), "dataset = 'patches'"),
         (lambda: datasets.norm_statistics(np.zeros((1, 2)), np.eye(2)), "at least 2"),
         (lambda: datasets.norm_statistics(np.zeros((3, 2)), np.eye(3)), "sigma has shape"),
         (lambda: datasets.norm_statistics(np.full((3, 2), np.nan), np.eye(2)), "finite"),
