@@ -32,6 +32,7 @@ test: .venv/.stamp
 
 run: .venv/.stamp
 	@$(BIN)/python tools/run_notebooks.py -j $(JOBS)
+	@$(BIN)/python -m tools.intro_figures
 
 lint: .venv/.stamp
 	@$(BIN)/python tools/run_tests.py lint types

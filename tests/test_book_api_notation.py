@@ -19,7 +19,7 @@ def code_names():
 
 @pytest.fixture(scope="module")
 def objects():
-    model = rf.RandomFeatureModel(psi_p=3, psi_n=2, t=0.1)
+    model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
     return {
         "rf": rf,
         "model": model,
