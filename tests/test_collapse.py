@@ -222,6 +222,7 @@ def test_speciation_cloning_against_the_mixture_posterior() -> None:
         (lambda: df.excess_entropy(10, [1.0], -1.0), r"t = -1\.0"),
         (lambda: df.argmax_law(10, 3, 1.0, [0.1, math.inf]), "t = inf"),
         (lambda: df.argmax_law(1, 3, 1.0, 0.1), "n = 1 "),
+        (lambda: df.argmax_law(10**13, 3, 1.0, 0.1), "n = 10000000000000 .* at most"),
         (lambda: df.finite_size_law(10, [[1.0]], 0.1), "eigenvalues has shape"),
         (lambda: df.speciation_time(0.5), r"largest_eigenvalue = 0\.5"),
         (lambda: df.speciation_time(0.0), "largest_eigenvalue"),

@@ -24,6 +24,7 @@ from rfcore.checks import finite_array, positive, refuse, whole
 from rfcore.diffusion._argmax import FEWER_NODES, NODES, argmax_probability
 
 Array = npt.NDArray[np.float64]
+_MOST_POINTS = 10**12  # probabilities of being nearer are right to 1e-18, and n of them are added
 
 
 def collapse_time(n: int, d: int, variance: float) -> float:
@@ -96,9 +97,11 @@ def argmax_law(n: int, d: int, variance: float, t: npt.ArrayLike) -> ArgmaxLaw:
         |x|^2/v given xi ~ noncentral chi2_d(Delta |xi|^2/v) ,   F its cdf with noncentrality |x|^2/v
 
     because each of the n - 1 others is nearer than the origin with probability F, independently given
-    x and xi.  By symmetry of the posterior P is also E max_i w_i.  Gauss-Legendre in the two radii.
+    x and xi.  Since w is the posterior of the posterior P is also E max_i w_i.  Gauss-Legendre in the two radii.
     """
     points, dimension = whole("n", n, least=2), whole("d", d)
+    if points > _MOST_POINTS:
+        raise refuse("n", n, f"at most {_MOST_POINTS:.0e}: beyond, finite_size_law is as good")
     scale, time = positive("variance", variance), _times(t)
     flat = time.reshape(-1)
     fine = np.array([argmax_probability(points, dimension, scale, s, NODES) for s in flat])
@@ -123,13 +126,15 @@ class FiniteSizeLaw:
 
 
 def finite_size_law(n: int, eigenvalues: npt.ArrayLike, t: npt.ArrayLike) -> FiniteSizeLaw:
-    """Width of the collapse at finite d, to leading order (a heuristic).
+    """Width of the collapse at finite d: Gaussian law of the log ratio of the other weights to the own one.
 
-        L = log(sum of other weights/own weight) ~ N(mu, s^2) ,   rho_k = Delta_t/(lambda_k e^{-2t} + Delta_t)
+        L = log n + log p_t(X_t) - log p(X_t | x_0) ~ N(mu, s^2) ,   rho_k = Delta_t/(lambda_k e^{-2t} + Delta_t)
         mu = log n - (1/2) sum_k log(1/rho_k) = log n - I(t) ,     s^2 = sum_k (1 - rho_k)
 
-    mu = 0 at t_C.  The law lets the other weights self-average, which they cease to do near t_C (the
-    condensation of a random energy model): there it overestimates the entropy and underestimates cloning.
+    Mean and variance are exact, the normal form holds at large d.  e^L is the mean over the other points
+    of the ratio, so that by Jensen's inequality E 1/(1 + e^L) is a lower bound of cloning and
+    E log(1 + e^L) an upper bound of the entropy (which is at least max(0, mu)): near t_C the sum over
+    other points does not self-average, and the bounds are not sharp.  mu = 0 at t_C.
     """
     lam, time = _eigenvalues(eigenvalues), _times(t)
     mean = math.log(whole("n", n, least=2)) - information(lam, time)
