@@ -63,7 +63,7 @@ class Curve:
 def curve(par: Parameters) -> Curve:
     """The curve of a question; equal eigenvalues are one atom."""
     lam, index = np.unique(par.alpha2 * par.lam, return_inverse=True)
-    weights = np.bincount(index, par.powers[0])
+    weights = np.asarray(np.bincount(index, par.powers[0]), dtype=np.float64)
     return Curve(par.psi_p, par.psi_n, par.eps, par.b2, par.v2, par.s2, lam, weights)
 
 
@@ -122,21 +122,20 @@ def points(cv: Curve, reference: Array, distance: Array, branch: Array, known: A
 def lag(cv: Curve, reference: Array, distance: Array, total: Array) -> Array:
     """eta = (1 - eps) b^2 - A, decreasing in W; what lies near s^2 lies where it is small."""
     w = reference + distance
-    return (cv.b2 - reference) - distance + (w - cv.eps * cv.b2) * total[1] / cv.psi_n
+    return np.asarray((cv.b2 - reference) - distance + (w - cv.eps * cv.b2) * total[1] / cv.psi_n)
 
 
 def _single(cv: Curve, w: Array, total: Array) -> Points:
-    """The points where the equation for u is linear: m = 1 (y_2 drops out), or c = s^2 = 0 (then y_1 = 1/P)."""
+    """The points where the equation for u is linear: m = 1 (y_2 drops out), or c = s^2 = 0 (y_1 = 1/P)."""
     g, e = total[0], cv.eps
-    p = 1 - total[1] / cv.psi_n
+    p, one = 1 - total[1] / cv.psi_n, np.ones_like(w)
     if e == 1:
         iu = (w - cv.b2) * p - cv.c
-        y1, y2 = (w - cv.b2) / _nonzero(iu), np.ones_like(w)
-    else:
-        y1 = 1 / _nonzero(p)
-        y2 = 1 + e / cv.psi_n * cv.b2 * g * y1
-        iu = (w - e * cv.b2) * p - (1 - e) * cv.b2 / _nonzero(y2)
-    return Points(w, total, iu, y1, y2, y1 * iu, np.ones_like(w))
+        return Points(w, total, iu, (w - cv.b2) / _nonzero(iu), one, w - cv.b2, one)
+    y1 = 1 / _nonzero(p)
+    y2 = 1 + e / cv.psi_n * cv.b2 * g * y1
+    iu = (w - e * cv.b2) * p - (1 - e) * cv.b2 / _nonzero(y2)
+    return Points(w, total, iu, y1, y2, y1 * iu, one)
 
 
 Quadratic = tuple[Array, Array, Array]
@@ -219,6 +218,9 @@ def raw_excess(cv: Curve, pt: Points) -> Array:
     return np.where(stable, here - back / (p * n * _nonzero(det)), -1.0)
 
 
+Estimate = tuple[Array, Array]
+
+
 def place(cv: Curve, pt: Points) -> tuple[Array, Array, Array, Array]:
     """z, its round-off error, z - s^2, its round-off error: of several forms, those that cancel least.
 
@@ -248,25 +250,21 @@ def place(cv: Curve, pt: Points) -> tuple[Array, Array, Array, Array]:
         _total(cv.v2 * chi1, e * cv.s2 * chi1, -e * cv.s2, -cv.s2 * less, *last),
         (z[0] - cv.s2, z[1] + EPS * cv.s2),
     )
-    z = _least(z, (offset[0] + cv.s2, offset[1] + EPS * cv.s2))
-    return *z, *offset
+    return *_least(z, (offset[0] + cv.s2, offset[1] + EPS * cv.s2)), *offset
 
 
-def _total(*terms: Array | float) -> tuple[Array, Array]:
+def _total(*terms: Array | float) -> Estimate:
     """The sum of terms and the round-off error that their sizes bring."""
-    value, size = np.zeros(()), np.zeros(())
-    for term in terms:
-        value, size = value + term, size + np.abs(term)
-    return value, 2 * EPS * size
+    every = np.stack(np.broadcast_arrays(*terms))
+    return np.sum(every, axis=0), 2 * EPS * np.sum(np.abs(every), axis=0)
 
 
-def _least(*forms: tuple[Array, Array]) -> tuple[Array, Array]:
+def _least(*forms: Estimate) -> Estimate:
     """Of several (value, error), point by point, the one with the least error."""
-    best = forms[0]
-    for form in forms[1:]:
-        better = form[1] < best[1]
-        best = np.where(better, form[0], best[0]), np.where(better, form[1], best[1])
-    return best
+    best, error = forms[0]
+    for value, size in forms[1:]:
+        best, error = np.where(size < error, value, best), np.minimum(size, error)
+    return best, error
 
 
 def count_below(cv: Curve, pt: Points) -> Array:
@@ -281,11 +279,18 @@ def count_below(cv: Curve, pt: Points) -> Array:
 
 
 def atom(cv: Curve) -> tuple[float, bool]:
-    """Mass of the atom from the rank of U (minus s^2 at m = infinity), and whether the edge is hard."""
+    """Mass of the atom at the lowest possible place, and whether a bulk begins there too (a hard edge).
+
+    The rank of U (of U - s^2 at m = infinity) is the least of the numbers of its factors, per dimension;
+    where the two least are equal the spectrum reaches down to the place of the atom.
+    """
     p, n = cv.psi_p, cv.psi_n
-    through_data = 1.0 if cv.b2 > 0 else 0.0  # directions of R^p that are seen through M
+    through = 1.0 if cv.b2 > 0 else 0.0  # directions of R^p that are seen through M
     if cv.eps == 0:
-        rank = through_data + (n if cv.v2 > 0 else 0.0)
+        sizes = [p, through + (n if cv.v2 > 0 else 0.0)]
     else:
-        rank = n / cv.eps if cv.s2 > 0 else min(n / cv.eps, through_data)
-    return max(0.0, 1 - rank / p), abs(p - rank) <= 1e-12 * p
+        sizes = [p, n / cv.eps] if cv.s2 > 0 else [p, n / cv.eps, through]
+    least, second = sorted(sizes)[:2]
+    hard = second - least <= 1e-12 * second
+    rank = p if abs(p - least) <= 1e-12 * p else least
+    return 1 - rank / p, hard

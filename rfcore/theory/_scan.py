@@ -31,7 +31,7 @@ class Pieces:
 
     @property
     def length(self) -> Array:
-        return (self.reference[1] - self.reference[0]) + (self.distance[1] - self.distance[0])
+        return np.asarray((self.reference[1] - self.reference[0]) + (self.distance[1] - self.distance[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def _inner(cv: Curve, l: Array, a: Array) -> list[Pieces]:  # noqa: E741
 
     def slope(x: Array, i: Index) -> Array:
         g = 1 / (np.add.outer(left[i], cv.l) + x[:, None])
-        return np.cbrt((g**3) @ (cv.weights * cv.k**2))
+        return np.asarray(np.cbrt((g**3) @ (cv.weights * cv.k**2)))
 
     one = np.ones_like(middle)
     middle = bracketed(slope, middle * 1e-9, length * (1 - 1e-9), one, -one, steps=30)
@@ -256,7 +256,7 @@ class _Branch:
 
 
 def _count(cv: Curve, pt: Points) -> Array:
-    """The fraction of eigenvalues below a point, without the atom: at an atom the curve passes u = infinity."""
+    """The fraction of eigenvalues below a point, without the atom, where the curve passes u = infinity."""
     return np.maximum(inverse.count_below(cv, pt) - inverse.atom(cv)[0], 0.0)
 
 

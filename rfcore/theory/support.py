@@ -17,6 +17,7 @@ from rfcore.theory._inverse import Array, Curve
 
 MERGED = 1e-12  # a gap narrower than this, relative to its place, is no gap
 TOLERANCE = 1e-9
+TINY = 1e-300
 ATTEMPTS = (1, 3, 9)
 
 
@@ -99,16 +100,18 @@ def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
     order = np.argsort(offset, kind="stable")
     left = found.below[order]
     z, offset, below = z[order], offset[order], below[order]
-    error = np.minimum(z_error[order] / np.abs(z), offset_error[order] / np.abs(offset))
+    error = np.minimum(
+        z_error[order] / np.maximum(np.abs(z), TINY), offset_error[order] / np.maximum(np.abs(offset), TINY)
+    )
     atom, hard = inverse.atom(cv)
     if hard:
-        # The gap below a hard edge reaches it at u = infinity: the edge itself is no zero of E.
-        inner = np.abs(z if cv.eps else offset) > 1e-14 * np.abs(z)
+        # The gap below a hard edge ends at u = infinity: what was found there is round-off.
+        inner = np.abs(found.points.iu[order]) > 1e-6 * (cv.c or cv.b2 / cv.psi_p)
         z, offset, below, error = z[inner], offset[inner], below[inner], error[inner]
         left = left[inner]
         floor = 0.0 if cv.eps else cv.s2
         z, offset = np.append(floor, z), np.append(floor - cv.s2, offset)
-        below, error, left = np.append(0.0, below), np.append(0.0, error), np.append(True, left)
+        below, error, left = np.append(atom, below), np.append(0.0, error), np.append(True, left)
     if z.size == 0 or z.size % 2 or not np.all(left[::2]) or np.any(left[1::2]):
         return None
     defect = _mass_defect(below, atom)
