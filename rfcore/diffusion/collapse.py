@@ -97,11 +97,11 @@ def argmax_law(n: int, d: int, variance: float, t: npt.ArrayLike) -> ArgmaxLaw:
         |x|^2/v given xi ~ noncentral chi2_d(Delta |xi|^2/v) ,   F its cdf with noncentrality |x|^2/v
 
     because each of the n - 1 others is nearer than the origin with probability F, independently given
-    x and xi.  Since w is the posterior of the posterior P is also E max_i w_i.  Gauss-Legendre in the two radii.
+    x and xi.  Since w is the posterior of the origin, P is also E max_i w_i.  Gauss-Legendre in both radii.
     """
     points, dimension = whole("n", n, least=2), whole("d", d)
     if points > _MOST_POINTS:
-        raise refuse("n", n, f"at most {_MOST_POINTS:.0e}: beyond, finite_size_law is as good")
+        raise refuse("n", n, f"at most {_MOST_POINTS:.0e}, the reach of the quadrature")
     scale, time = positive("variance", variance), _times(t)
     flat = time.reshape(-1)
     fine = np.array([argmax_probability(points, dimension, scale, s, NODES) for s in flat])
@@ -126,9 +126,10 @@ class FiniteSizeLaw:
 
 
 def finite_size_law(n: int, eigenvalues: npt.ArrayLike, t: npt.ArrayLike) -> FiniteSizeLaw:
-    """Width of the collapse at finite d: Gaussian law of the log ratio of the other weights to the own one.
+    """Width of the collapse at finite d: Gaussian law of the log ratio of all other weights to the own.
 
-        L = log n + log p_t(X_t) - log p(X_t | x_0) ~ N(mu, s^2) ,   rho_k = Delta_t/(lambda_k e^{-2t} + Delta_t)
+        L = log n + log p_t(X_t) - log p(X_t | x_0) ~ N(mu, s^2)
+        rho_k = Delta_t/(lambda_k e^{-2t} + Delta_t)
         mu = log n - (1/2) sum_k log(1/rho_k) = log n - I(t) ,     s^2 = sum_k (1 - rho_k)
 
     Mean and variance are exact, the normal form holds at large d.  e^L is the mean over the other points
