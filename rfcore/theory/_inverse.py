@@ -240,7 +240,7 @@ def place(cv: Curve, pt: Points) -> tuple[Array, Array, Array, Array]:
         return z, offset[1] + EPS * np.abs(z), *offset
     noise = (cv.s2 + cv.b2 * g * pt.r) * chi2  # u (1 - chi_2) psi_n/eps
     last = (iu, -p * iu, -h * iu)
-    z = _least(
+    whole = _least(
         _total(cv.v2 * chi1, e * cv.s2 * chi1, (1 - e) * cv.s2 * chi2, *last),
         _total(n * (1 - chi1) * iu, (1 - e) * noise, -p * iu),
         _total((n / e - p) * iu, -n * chi1 * iu, -n * (1 / e - 1) * chi2 * iu),
@@ -248,9 +248,9 @@ def place(cv: Curve, pt: Points) -> tuple[Array, Array, Array, Array]:
     less = (1 - e) * e * noise / (n * _nonzero(iu))  # (1 - eps)(1 - chi_2)
     offset = _least(
         _total(cv.v2 * chi1, e * cv.s2 * chi1, -e * cv.s2, -cv.s2 * less, *last),
-        (z[0] - cv.s2, z[1] + EPS * cv.s2),
+        (whole[0] - cv.s2, whole[1] + EPS * cv.s2),
     )
-    return *_least(z, (offset[0] + cv.s2, offset[1] + EPS * cv.s2)), *offset
+    return *_least(whole, (offset[0] + cv.s2, offset[1] + EPS * cv.s2)), *offset
 
 
 def _total(*terms: Array | float) -> Estimate:
@@ -260,10 +260,16 @@ def _total(*terms: Array | float) -> Estimate:
 
 
 def _least(*forms: Estimate) -> Estimate:
-    """Of several (value, error), point by point, the one with the least error."""
+    """Of several (value, error), point by point, the one with the least error.
+
+    Where two forms differ by more than their errors the point is off the curve by round-off: the
+    difference is then the error.
+    """
     best, error = forms[0]
     for value, size in forms[1:]:
         best, error = np.where(size < error, value, best), np.minimum(size, error)
+    for value, size in forms:
+        error = np.maximum(error, np.abs(value - best) - size)
     return best, error
 
 

@@ -116,7 +116,7 @@ def _level(cv: Curve, reference: Array, near: Array, far: Array) -> Array:
     """The distance between near (large) and far (small) at which <k^2 g^2> = psi_n."""
 
     def f(x: Array, i: Index) -> Array:
-        return 1 / np.sqrt(inverse.sums(cv, reference[i], x)[4]) - 1 / np.sqrt(cv.psi_n)
+        return np.asarray(1 / np.sqrt(inverse.sums(cv, reference[i], x)[4]) - 1 / np.sqrt(cv.psi_n))
 
     one = np.ones_like(near)
     return bracketed(f, near, far, -one, one)
