@@ -44,7 +44,7 @@ stress: .venv/.stamp
 	@$(BIN)/python -m tools.stress
 
 margins: .venv/.stamp
-	@$(BIN)/python -m tools.margins
+	@$(BIN)/python -m tools.margins -j $(JOBS)
 
 screenshots: book
 	@$(BIN)/python -m tools.screenshots _build/screenshots

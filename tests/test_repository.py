@@ -19,7 +19,7 @@ KEPT = ("_config.yml", "CITATION.cff", "README.md", "pyproject.toml")
 def copy(tmp_path):
     for name in KEPT:
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "chapters", tmp_path / "chapters")
+    shutil.copytree(ROOT / "chapters", tmp_path / "chapters", ignore=shutil.ignore_patterns(".*"))
     apply(tmp_path, "")
     return tmp_path
 

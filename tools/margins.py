@@ -1,6 +1,6 @@
 """Runs chapters with eight seeds and records how far each of their checks is from failing.
 
-    python -m tools.margins [chapter ...]        (default: all; a chapter is a file name without .ipynb)
+    python -m tools.margins [-j 2] [chapter ...]   (default: all; a chapter is a file name without .ipynb)
 
 For each label: the tolerance, the error at RFCORE_SEED_SHIFT = 0 .. 7, and the largest error divided
 by the tolerance.  A tolerance is honest when that ratio is below a third.  The chapters themselves are
@@ -16,6 +16,7 @@ import platform
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,13 @@ def fingerprint(notebook: NotebookNode) -> str:
     return hashlib.sha256("\n\0\n".join(code).encode()).hexdigest()
 
 
-def measure(path: Path) -> dict[str, Any]:
+def measure(path: Path, jobs: int) -> dict[str, Any]:
     """All checks of one chapter under all seeds."""
     checks: dict[str, dict[str, Any]] = {}
-    for shift in SHIFTS:
-        found = verdicts(execute(path, {"RFCORE_SEED_SHIFT": str(shift)}))
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = pool.map(lambda shift: verdicts(execute(path, {"RFCORE_SEED_SHIFT": str(shift)})), SHIFTS)
+        everything = list(runs)
+    for found in everything:
         for label, (tolerance, error) in found.items():
             checks.setdefault(label, {"tolerance": tolerance, "errors": []})["errors"].append(error)
     for entry in checks.values():
@@ -92,14 +95,16 @@ def store(results: dict[str, Any]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the margins of the chapters' checks.")
     parser.add_argument("chapter", nargs="*", help="file names without .ipynb; default: all")
-    wanted = parser.parse_args().chapter
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="runs at a time")
+    arguments = parser.parse_args()
+    wanted = arguments.chapter
     paths = {path.stem: path for path in chapters()}
     for name in wanted:
         if name not in paths:
             parser.error(f"chapter = {name!r} is not allowed: one of {', '.join(paths)}")
     good = True
     for name in wanted or paths:
-        result = measure(paths[name])
+        result = measure(paths[name], max(1, arguments.jobs))
         store({name: result})
         for label, entry in result["checks"].items():
             verdict = "" if entry["ratio"] < 1 / 3 else "   MORE THAN A THIRD"
