@@ -25,10 +25,10 @@ from tests.laws import ACTIVATIONS, DRAWS, Report, violations
 
 
 def question(rng: np.random.Generator) -> rf.RandomFeatureModel:
-    """A random question: ratios over six decades, atoms over six decades (some of them zero), any m."""
+    """A random question: ratios over six decades, few or many atoms over six decades, some zero, any m."""
     psi_p, psi_n = (float(x) for x in 10 ** rng.uniform(-2, 4, 2))
     t = float(10 ** rng.uniform(-3, np.log10(3)))
-    atoms = int(rng.integers(1, 7))
+    atoms = int(rng.integers(1, 7)) if rng.random() < 0.99 else int(rng.integers(32, 1025))
     lam = 10 ** rng.uniform(-6, 0, atoms)
     if atoms > 1 and rng.random() < 0.25:
         lam[0] = 0.0
