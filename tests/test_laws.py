@@ -48,13 +48,13 @@ def questions(draw: st.DrawFn) -> rf.RandomFeatureModel:
     return rf.RandomFeatureModel(psi_p, psi_n, t, draw(covariances()), activation, draws)
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=300)
 @given(questions(), st.integers(0, 2**31))
 def test_every_law_of_the_resolvent(model: rf.RandomFeatureModel, seed: int) -> None:
     assert not violations(model, np.random.default_rng(seed), support=False).broken
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=120)
 @given(questions(), st.integers(0, 2**31))
 def test_every_law_of_the_support(model: rf.RandomFeatureModel, seed: int) -> None:
     assert not violations(model, np.random.default_rng(seed), support=True).broken

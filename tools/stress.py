@@ -46,7 +46,7 @@ def question(rng: np.random.Generator) -> rf.RandomFeatureModel:
 
 
 def expression(model: rf.RandomFeatureModel) -> str:
-    """Python that makes the same question, to the last digit."""
+    """Python that makes the same question, up to the last bit of the weights (--only repeats it exactly)."""
     law = model.covariance
     covariance = f"rf.Covariance({law.eigenvalues.tolist()}, {law.weights.tolist()})"
     draws = "math.inf" if model.noise_draws == np.inf else f"{model.noise_draws:.0f}"
