@@ -27,7 +27,7 @@ FUNCTIONS: dict[str, Function] = {
 class Mixture:
     """sigma's argument sqrt(signal) eta + sqrt(delta) xi: every ratio without cancellation.
 
-    gamma2 = Gamma^2 = signal + delta is its variance; rho = signal/Gamma^2 is the correlation of
+    gamma = signal + delta (Gamma_t of the book) is its variance; rho = signal/gamma is the correlation of
     two arguments that share eta but not xi.
     """
 
@@ -43,16 +43,16 @@ class Mixture:
         return math.exp(-2 * self.t) * self.variance
 
     @property
-    def gamma2(self) -> float:
+    def gamma(self) -> float:
         return self.signal + self.delta
 
     @property
     def rho(self) -> float:
-        return self.signal / self.gamma2
+        return self.signal / self.gamma
 
     @property
     def one_minus_rho(self) -> float:
-        return self.delta / self.gamma2
+        return self.delta / self.gamma
 
 
 @dataclass(frozen=True)
@@ -93,21 +93,21 @@ def identity(m: Mixture) -> Constants:
 
 
 def relu(m: Mixture) -> Constants:
-    """E_r[relu relu] = Gamma^2/(2 pi) (sin th + (pi - th) cos th), cos th = r (the arc-cosine kernel)."""
+    """E_r[relu relu] = Gamma/(2 pi) (sin th + (pi - th) cos th), cos th = r (the arc-cosine kernel)."""
     sine = math.sqrt(m.one_minus_rho * (1 + m.rho))
     theta = 2 * math.asin(math.sqrt(m.one_minus_rho / 2))
     y, w = legendre(0, theta)
     lens = float(w @ (y * np.sin(y)))  # sin th - th cos th
-    scale = m.gamma2 / (2 * math.pi)
+    scale = m.gamma / (2 * math.pi)
     v2 = scale * (m.rho * math.atan2(m.rho, sine) - m.rho**2 / (1 + sine))
     s2 = scale * (math.pi / 2 * m.one_minus_rho - lens)
     return Constants(0.5, v2, s2, math.sqrt(scale), 32 * EPS)
 
 
 def erf_(m: Mixture) -> Constants:
-    """E_r[erf erf] = (2/pi) asin(q r), q = 2 Gamma^2/(1 + 2 Gamma^2); its linear part is (2/pi) q r."""
-    width = 1 + 2 * m.gamma2
-    q = 2 * m.gamma2 / width
+    """E_r[erf erf] = (2/pi) asin(q r), q = 2 Gamma/(1 + 2 Gamma); its linear part is (2/pi) q r."""
+    width = 1 + 2 * m.gamma
+    q = 2 * m.gamma / width
     # Angles phi_1 = asin(q rho), phi_2 = asin q; their difference from its sine and cosine.
     sin1, cos1 = q * m.rho, math.sqrt((1 + 2 * m.delta) / width * (1 + q * m.rho))
     cos2 = math.sqrt((1 + q) / width)
@@ -123,23 +123,23 @@ def _one_minus_cosine(left: float, length: float) -> float:
 
 
 def sin(m: Mixture) -> Constants:
-    """E_r[sin sin] = exp(-Gamma^2) sinh(Gamma^2 r); its linear part is exp(-Gamma^2) Gamma^2 r."""
-    x = m.signal  # = Gamma^2 rho
+    """E_r[sin sin] = exp(-Gamma) sinh(Gamma r); its linear part is exp(-Gamma) Gamma r."""
+    x = m.signal  # = Gamma rho
     if x < 1:
         v2 = _cosh_minus_one(m, 0.0, x)
     else:
-        v2 = -math.exp(-m.delta) * math.expm1(-2 * x) / 2 - x * math.exp(-m.gamma2)
-    # The exponential turns the round-off of Gamma^2 into a relative error Gamma^2 times as large.
+        v2 = -math.exp(-m.delta) * math.expm1(-2 * x) / 2 - x * math.exp(-m.gamma)
+    # The exponential turns the round-off of Gamma into a relative error Gamma times as large.
     return Constants(
-        math.exp(-m.gamma2 / 2), v2, _cosh_minus_one(m, x, m.delta), 0.0, (32 + 2 * m.gamma2) * EPS
+        math.exp(-m.gamma / 2), v2, _cosh_minus_one(m, x, m.delta), 0.0, (32 + 2 * m.gamma) * EPS
     )
 
 
 def _cosh_minus_one(m: Mixture, left: float, length: float) -> float:
-    """exp(-Gamma^2) times the integral of cosh y - 1, without overflow."""
+    """exp(-Gamma) times the integral of cosh y - 1, without overflow."""
     step, w = legendre(0, length)
     y = left + step
-    return float(w @ (np.expm1(-y) ** 2 * np.exp(y - m.gamma2) / 2))
+    return float(w @ (np.expm1(-y) ** 2 * np.exp(y - m.gamma) / 2))
 
 
 CLOSED: dict[str, Callable[[Mixture], Constants]] = {

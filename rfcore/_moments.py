@@ -26,7 +26,7 @@ def tanh_constants(m: Mixture) -> Constants:
 
 def callable_constants(f: Function, m: Mixture, name: object) -> Constants:
     """For a callable with values already checked; ``name`` is what a complaint shows."""
-    breaks = find_breaks(f, quadrature.REACH * math.sqrt(m.gamma2), name)
+    breaks = find_breaks(f, quadrature.REACH * math.sqrt(m.gamma), name)
     return _refine(f, m, partial(_panels, m, breaks), name)
 
 
@@ -46,12 +46,12 @@ def _trapezoids(m: Mixture, level: int) -> Rules:
         return quadrature.trapezoid(min(0.5, math.pi / (2 * math.sqrt(scale2)) / 6) / 2**level)
 
     xi, weight = rule(m.delta)
-    return Rules(rule(m.gamma2), lambda: rule(m.signal), lambda eta: (xi[None], weight[None]))
+    return Rules(rule(m.gamma), lambda: rule(m.signal), lambda eta: (xi[None], weight[None]))
 
 
 def _panels(m: Mixture, breaks: list[float], level: int) -> Rules:
     """For callables: Gauss-Legendre panels, split where the argument meets a break of the activation."""
-    gamma, signal, noise = math.sqrt(m.gamma2), math.sqrt(m.signal), math.sqrt(m.delta)
+    total, signal, noise = math.sqrt(m.gamma), math.sqrt(m.signal), math.sqrt(m.delta)
 
     def edges(scale: float, smoothing: float) -> Array:
         width = min(1.0, 2 / scale) / 2**level
@@ -67,7 +67,7 @@ def _panels(m: Mixture, breaks: list[float], level: int) -> Rules:
         both = np.hstack([np.broadcast_to(inner, (eta.size, inner.size)), cuts])
         return quadrature.panels(np.sort(both, axis=1))
 
-    whole_line = np.union1d(edges(gamma, math.inf), np.array(breaks) / gamma)
+    whole_line = np.union1d(edges(total, math.inf), np.array(breaks) / total)
     # The average over xi smooths a break over sqrt(Delta): panels in eta shrink to that and no further.
     return Rules(quadrature.panels(whole_line), lambda: quadrature.panels(edges(signal, noise)), xi)
 
@@ -90,7 +90,7 @@ def _refine(f: Function, m: Mixture, rules: Rule, name: object) -> Constants:
 def _moments(f: Function, m: Mixture, rules: Rules, name: object) -> tuple[float, float, float, float, float]:
     """a, v2, s2, the mean, and an estimate of the relative error that no refinement removes."""
     u, w = rules.u
-    values = f(math.sqrt(m.gamma2) * u)
+    values = f(math.sqrt(m.gamma) * u)
     c = project(values, u, w, HERMITE_TERMS if m.rho <= 0.5 else 1)
     centred = values - c[0]
     total, rest = float(w @ centred**2), float(w @ (centred - c[1] * u) ** 2)
@@ -101,7 +101,7 @@ def _moments(f: Function, m: Mixture, rules: Rules, name: object) -> tuple[float
             f"activation = {name!r} is not allowed: it has no linear part (E[u sigma(u)] = 0 to "
             "round-off), and the model would learn nothing at leading order"
         )
-    a = float(c[1]) / math.sqrt(m.gamma2)
+    a = float(c[1]) / math.sqrt(m.gamma)
     if rest <= (50 * noise) ** 2:  # linear to round-off
         return a, 0.0, 0.0, float(c[0]), 2 * EPS * math.sqrt(1 + c[0] ** 2 / total)
     if m.rho <= 0.5:

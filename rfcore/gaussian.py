@@ -1,14 +1,14 @@
 r"""Gaussian equivalence: Hermite coefficients of an activation and the constants a, b, v2, s2.
 
-With eta, xi independent standard Gaussians, Gamma^2 = e^-2t sigma_x^2 + Delta and
-f(eta, xi) = sigma(e^-t sigma_x eta + sqrt(Delta) xi) - c_0, where the mean c_0 = E sigma(Gamma eta)
+With eta, xi independent standard Gaussians, Gamma = e^-2t sigma_x^2 + Delta (a variance) and
+f(eta, xi) = sigma(e^-t sigma_x eta + sqrt(Delta) xi) - c_0, where the mean c_0 = E sigma(Gamma^1/2 eta)
 is subtracted,
 
     a  = E[eta f]/(e^-t sigma_x)                     b  = E[xi f] = sqrt(Delta) a
     v2 = E_eta[(E_xi f)^2] - a^2 e^-2t sigma_x^2     s2 = E[f^2] - a^2 e^-2t sigma_x^2 - v2 - b^2
 
-In terms of the Hermite coefficients c_k of y -> sigma(Gamma y) and rho = e^-2t sigma_x^2/Gamma^2:
-a = c_1/Gamma, v2 = sum_{k>=2} c_k^2 rho^k, s2 = sum_{k>=2} c_k^2 (1 - rho^k).  The differences
+In terms of the Hermite coefficients c_k of y -> sigma(Gamma^1/2 y) and rho = e^-2t sigma_x^2/Gamma:
+a = c_1/Gamma^1/2, v2 = sum_{k>=2} c_k^2 rho^k, s2 = sum_{k>=2} c_k^2 (1 - rho^k).  The differences
 cancel almost completely at large t (v2) or small t (s2), so no constant is formed by them.
 
 Source: Bonnaire et al. (2025), sec. 3 and appendix; Goldt et al. (2022) for the equivalence.

@@ -7,7 +7,7 @@ phi(x) = sigma(M x) - c_0, M = W/sqrt(d) with independent standard Gaussian W (p
 over n points x_nu and m noise draws each, x_t = e^-t x + sqrt(Delta) xi.  m = infinity is the exact
 average over xi (no sampling), see :mod:`rfcore.simulation.noise`.
 
-The mean that is subtracted is *one number*, c_0 = E sigma(Gamma eta) with Gamma^2 = e^-2t sigma_x^2
+The mean that is subtracted is *one number*, c_0 = E sigma(Gamma^1/2 eta) with Gamma = e^-2t sigma_x^2
 + Delta of the model's law: the same for every feature, as in the Gaussian equivalence.  At finite d
 the mean of a single feature differs from it because the rows of M have fluctuating norms; this
 leaves a few outlier eigenvalues and an effect of O(1/d) on the losses.
