@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rfcore as rf
@@ -29,6 +30,8 @@ def objects():
         "spectrum": rf.theory.support(model),
         "curves": rf.theory.loss_curves(model, [1.0]),
         "run": rf.simulation.moments(model, 20, seed=0),
+        "score": rf.diffusion.EmpiricalScore(np.eye(3)),
+        "times": rf.theory.timescales(model),
     }
 
 
