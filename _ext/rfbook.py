@@ -17,6 +17,13 @@ CITATIONS = '<div class="citation-list">'
 VERDICT = re.compile(r"(?m)(?:(?<=<span></span>)|^)(\S[^<>\n]*) holds \(tolerance ([0-9.e+-]+)\)$")
 # An inline formula and the stop after it, which would otherwise begin the next line.
 FORMULA = re.compile(r'(<span class="math notranslate nohighlight">[^<]*</span>[.,;:!?)\]’]+)')
+# The first code cell of a chapter, which has imports and no more.
+IMPORTS = re.compile(
+    r'(?s)(<div class="cell_input docutils container">\n<div class="highlight-python notranslate">'
+    r'<div class="highlight"><pre><span></span><span class="kn">(?:import|from)<'
+    r".*?</pre></div>\n</div>\n</div>)"
+)
+FOLDED = r'<details class="rf-imports"><summary>Imports</summary>\1</details>'
 MEASURED = re.compile(r"(?m)^(measured [0-9.e+-]+)$")
 
 
@@ -75,12 +82,14 @@ def link_verdict(body: str, label: str, tolerance: str) -> str:
 
 
 def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Marks the verdicts in what cells print, and mends the markup: ids once a page, roles that fit."""
+    """Marks verdicts, folds imports, and mends the markup: ids once a page, roles that fit."""
     body = context.get("body")
     if not body:
         return
     body = REPEATED_IDS.sub("", body).replace('<div role="list" class="citation-list">', CITATIONS)
     body = FORMULA.sub(r'<span class="rf-nobr">\1</span>', body)
+    if CHAPTER.match(page):
+        body = IMPORTS.sub(FOLDED, body, count=1)
     body = VERDICT.sub(lambda match: link_verdict(body, match[1], match[2]), body)
     context["body"] = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
 

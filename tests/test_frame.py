@@ -69,6 +69,18 @@ def test_verdicts_link_to_what_they_check(extension):
     assert body.endswith("<p>so it holds (tolerance 1e-09) here</p>")
 
 
+def test_the_imports_of_a_chapter_are_folded_and_no_other_code(extension):
+    cell = (
+        '<div class="cell_input docutils container">\n<div class="highlight-python notranslate">'
+        '<div class="highlight"><pre><span></span><span class="kn">import</span> x\n</pre></div>\n</div>\n</div>'
+    )
+    for page, folded in (("chapters/01-a", 1), ("intro", 0)):
+        context = {"body": f"{cell}<p>Text.</p>{cell}"}
+        extension.polish(None, page, "", context, None)
+        assert context["body"].count("</div></details>") == folded
+        assert context["body"].startswith("<details") == bool(folded)
+
+
 def test_benchmark_rows_and_the_timer():
     row = {"name": "x", "ours_ms": 2.0, "other_ms": math.nan, "ratio": math.nan, "note": "alone"}
     assert table.line(row).split() == ["x", "2.00", "alone"]
