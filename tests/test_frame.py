@@ -72,7 +72,8 @@ def test_verdicts_link_to_what_they_check(extension):
 def test_the_imports_of_a_chapter_are_folded_and_no_other_code(extension):
     cell = (
         '<div class="cell_input docutils container">\n<div class="highlight-python notranslate">'
-        '<div class="highlight"><pre><span></span><span class="kn">import</span> x\n</pre></div>\n</div>\n</div>'
+        '<div class="highlight"><pre><span></span><span class="kn">import</span> x\n'
+        "</pre></div>\n</div>\n</div>"
     )
     for page, folded in (("chapters/01-a", 1), ("intro", 0)):
         context = {"body": f"{cell}<p>Text.</p>{cell}"}
