@@ -1,16 +1,20 @@
 """Answers at d = infinity: numpy and scipy, no randomness."""
 
+from rfcore.theory.asymptotic import ThirdBulk, TwoBulks, third_bulk, two_bulks
 from rfcore.theory.decomposition import Decomposition, decomposition
 from rfcore.theory.derivations import Saddle, replica_action, replica_gradient, replica_saddle
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
+from rfcore.theory.inverse_map import RealCurve, real_curve
 from rfcore.theory.linear import KL, kl, renormalized_noise
 from rfcore.theory.linear_maps import MapMoments, denoiser_moments, sampling_map_moments, split_agreement
 from rfcore.theory.pencil import Pencil, PencilSolution, pencil, solve_pencil
+from rfcore.theory.quantiles import quantiles
 from rfcore.theory.resolvent import Resolvent, density, resolvent
 from rfcore.theory.ridge import OptimalRidge, optimal_ridge
 from rfcore.theory.shares import Share, shares
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
+from rfcore.theory.transition import Transition, bulk_transition
 from rfcore.theory.verbs import loss_curves, minimizer
 
 __all__ = [
@@ -23,11 +27,16 @@ __all__ = [
     "OptimalRidge",
     "Pencil",
     "PencilSolution",
+    "RealCurve",
     "Resolvent",
     "Saddle",
     "Share",
     "Support",
+    "ThirdBulk",
     "Timescales",
+    "Transition",
+    "TwoBulks",
+    "bulk_transition",
     "decomposition",
     "denoiser_moments",
     "density",
@@ -37,6 +46,8 @@ __all__ = [
     "minimizer",
     "optimal_ridge",
     "pencil",
+    "quantiles",
+    "real_curve",
     "renormalized_noise",
     "replica_action",
     "replica_gradient",
@@ -47,5 +58,7 @@ __all__ = [
     "solve_pencil",
     "split_agreement",
     "support",
+    "third_bulk",
     "timescales",
+    "two_bulks",
 ]

@@ -177,7 +177,11 @@ def _grid(cv: Curve, pieces: Pieces, per_end: int) -> tuple[Array, Array]:
     reach = np.where(open_up | open_down, scale, length / 2)
     step = [np.minimum(1e-9 * reach, 1e-4 * x) for x in near]
     t = np.linspace(0, 1, per_end - 1)
-    rise = [np.exp(np.log(s)[:, None] + np.log(reach / s)[:, None] * t) for s in step]
+    # The two halves must not share their last point.
+    reaches = reach, 0.9 * reach
+    rise = [
+        np.exp(np.log(s)[:, None] + np.log(r / s)[:, None] * t) for s, r in zip(step, reaches, strict=True)
+    ]
     far = np.exp(np.log(scale) + np.log(length / scale)[:, None] * np.linspace(0, 1, per_end)[1:])
     low = np.where(open_down[:, None], d[1][:, None] - far[:, ::-1], d[0][:, None] + rise[0])
     high = np.where(open_up[:, None], d[0][:, None] + far, d[1][:, None] - rise[1][:, ::-1])

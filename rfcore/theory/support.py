@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rfcore.checks import refuse, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.theory import _inverse as inverse
 from rfcore.theory import _scan as scan
@@ -36,6 +37,25 @@ class Bulk:
     left_offset: float
     right_offset: float
     hard: bool = False
+
+    def nodes(self, points: int = 100) -> tuple[Array, Array]:
+        """Nodes x and weights dx, (points,) each: sum f(x) dx ~ integral of f over the bulk.
+
+        Midpoint rule in theta with x = s^2 + exp(h + c cos theta) (x itself, without s^2, where the bulk
+        straddles s^2; x linear in cos theta from a hard edge): it converges spectrally for densities, as
+        square-root edges and hard edges are both smooth in theta.  x ascends.
+        """
+        theta = (whole("points", points) - np.arange(points) - 0.5) * np.pi / points
+        base = self.left - self.left_offset if self.left_offset > 0 else 0.0
+        low, high = self.left - base, self.right - base
+        if self.left_offset > 0:  # not by subtraction
+            low, high = self.left_offset, self.right_offset
+        if low <= 0 or self.hard:
+            x = self.left + (self.right - self.left) * (1 + np.cos(theta)) / 2
+            return x, (self.right - self.left) / 2 * np.sin(theta) * np.pi / points
+        half = math.log(high / low) / 2
+        y = math.sqrt(low) * math.sqrt(high) * np.exp(half * np.cos(theta))
+        return base + y, y * half * np.sin(theta) * np.pi / points
 
 
 @dataclass(frozen=True)
@@ -81,10 +101,13 @@ def support(model: RandomFeatureModel) -> Support:
     to 1 to 1e-9.  Any covariance law, any number of noise draws.  For m = infinity the atom sits at s^2,
     for finite m at 0.
 
-    Raises ArithmeticError if the ends of the gaps do not alternate or the masses do not balance.
+    Raises ValueError for another kind of question, ArithmeticError if the ends of the gaps do not
+    alternate or the masses do not balance.
     Source: rank rules and sign rule of the book, chapter 8; edges as critical points of the inverse map
     go back to Silverstein and Choi (1995).
     """
+    if not isinstance(model, RandomFeatureModel):
+        raise refuse("model", model, "a RandomFeatureModel")
     cv = inverse.curve(parameters(model))
     for fineness in ATTEMPTS:
         answer = _assemble(cv, scan.edges(cv, fineness))
