@@ -17,6 +17,8 @@ pytestmark = [
 FILES = [PAGES / "intro.html", *sorted((PAGES / "chapters").glob("*.html"))]
 EACH = pytest.mark.parametrize("html", FILES, ids=lambda p: p.stem)
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+# Drawn formulas are hidden from screen readers, which get MathML; without the strokes axe is fast.
+ERASE = """document.querySelectorAll("mjx-container > svg").forEach(drawing => drawing.replaceChildren())"""
 AXE_RUN = """axe.run(document,
   {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], resultTypes: ["violations"], preload: false})
   .then(found => found.violations.filter(v => ["serious", "critical"].includes(v.impact)).flatMap(v =>
@@ -65,7 +67,7 @@ def sound(tab, dark):
 
 def accessible(tab):
     if not tab.run("!!window.axe"):
-        tab.run(AXE + ";0")
+        tab.run(f"{AXE}; {ERASE}; 0")
     tab.run(FADED)
     assert not [f for f in tab.run(AXE_RUN) if f["ours"] or f["rule"] != THEME_RULE]
 
@@ -78,7 +80,8 @@ def test_page_is_sound_light_and_dark(tab, html, device):
     for look in device:
         tab.show_on(look)
         sound(tab, look.dark)
-        accessible(tab)
+        if look is not PHONE_DARK:  # its colours are those of the desktop, its layout that of the phone
+            accessible(tab)
     quiet(tab, PAGES.as_uri())
 
 
