@@ -8,17 +8,16 @@ differences say which part of that structure matters.
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rfcore._patches import cut, patch_covariance, photographs
 from rfcore.checks import finite_array, refuse, whole
 from rfcore.model import Covariance
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
 _ORDER_SEED = 0
 _STRIDE = 4
 
@@ -140,15 +139,15 @@ def patches(size: int = 16) -> Dataset:
     this is real data, not independent draws.
     """
     s = whole("size", size, least=2)
-    photos = _photographs()
+    photos = photographs()
     if s > min(photos[0].shape) // 4:
         raise refuse("size", size, f"at most {min(photos[0].shape) // 4}, or too few patches are left")
-    tiles = np.concatenate([_cut(photo, s, s) for photo in photos])
-    dense = np.concatenate([_cut(photo, s, _STRIDE) for photo in photos])
+    tiles = np.concatenate([cut(photo, s, s) for photo in photos])
+    dense = np.concatenate([cut(photo, s, _STRIDE) for photo in photos])
     x, mean = _centred(_without_brightness(tiles))
     population, _ = _centred(_without_brightness(dense))
     images = tiles.reshape(-1, 1, s, s).astype(np.float32)
-    sigma = _patch_covariance(photos, s)
+    sigma = patch_covariance(photos, s)
     return Dataset("patches", images, x, mean, _order(len(x)), len(x) // 4, sigma, population)
 
 
@@ -252,51 +251,3 @@ def _without_brightness(x: Array) -> Array:
 
 def _equal_norms(x: Array, square: float) -> Array:
     return np.asarray(x * np.sqrt(square / np.sum(x**2, axis=1, keepdims=True)))
-
-
-def _photographs() -> list[Array]:
-    """The two photographs as luminance in [-1, 1], rounded to float32 as the pictures are, (427, 640)."""
-    from sklearn.datasets import load_sample_images
-
-    colours: list[Any] = load_sample_images().images
-    grey = [(colour.astype(np.float64) @ _LUMINANCE / 127.5 - 1).astype(np.float32) for colour in colours]
-    return [photo.astype(np.float64) for photo in grey]
-
-
-def _cut(photo: Array, size: int, stride: int) -> Array:
-    windows = np.lib.stride_tricks.sliding_window_view(photo, (size, size))
-    return np.array(windows[::stride, ::stride].reshape(-1, size * size))
-
-
-def _patch_covariance(photos: list[Array], size: int) -> Array:
-    """Covariance of all overlapping patches without their brightness, (size^2, size^2)."""
-    d = size * size
-    parts = [_patch_moments(photo, size) for photo in photos]
-    count = sum(part[0] for part in parts)
-    mean = np.sum([part[1] for part in parts], axis=0) / count
-    second = np.sum([part[2] for part in parts], axis=0) / count
-    project = np.eye(d) - 1 / d
-    sigma = project @ (second - np.outer(mean, mean)) @ project
-    return np.asarray((sigma + sigma.T) / 2)
-
-
-def _patch_moments(photo: Array, size: int) -> tuple[int, Array, Array]:
-    """Number, sum (size^2,) and sum of outer products (size^2, size^2) of all overlapping patches.
-
-    Pixels in rows a and a + delta of a patch meet in photograph rows r and r + delta, r = a, a + 1, ...:
-    so the products are formed once per pair of photograph rows, and each a takes a window of the
-    running sum over r.  That is ``size`` times cheaper than a sum over patches.
-    """
-    height, width = photo.shape
-    rows, columns = height - size + 1, width - size + 1
-    strips = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(photo, size, axis=1))
-    second = np.empty((size, size, size, size))
-    for delta in range(size):
-        products = strips[: height - delta].transpose(0, 2, 1) @ strips[delta:]
-        running = np.concatenate([np.zeros((1, size, size)), np.cumsum(products, axis=0)])
-        for a in range(size - delta):
-            block = running[a + rows] - running[a]
-            second[a, :, a + delta, :] = block
-            second[a + delta, :, a, :] = block.T
-    total = np.lib.stride_tricks.sliding_window_view(photo, (rows, columns)).sum(axis=(2, 3))
-    return rows * columns, total.reshape(-1), second.reshape(size**2, size**2)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcore import datasets
+from rfcore import _patches, datasets
 
 NAMES = ("digits", "patches")
 QUICK = settings(derandomize=True, deadline=None, max_examples=25)
@@ -54,7 +54,7 @@ def test_patches_tile_the_photographs() -> None:
 
 @pytest.mark.parametrize("size", [2, 5])
 def test_patch_covariance_by_brute_force(size: int) -> None:
-    photos = [p[:, :] for p in datasets._photographs()]
+    photos = _patches.photographs()
     windows = [np.lib.stride_tricks.sliding_window_view(p, (size, size)).reshape(-1, size**2) for p in photos]
     rows = np.concatenate(windows)
     rows = rows - rows.mean(axis=1, keepdims=True)
