@@ -29,6 +29,7 @@ class Bulk:
     ``left_offset`` and ``right_offset`` are the edges minus s^2, which keep their relative accuracy
     where the bulks crowd s^2; ``hard`` says that the left edge is a hard one, where the density grows
     like an inverse square root (p = n + d, or p = n m); at all other edges it vanishes like a root.
+    ``floor`` : the least that an eigenvalue of U can be, s^2 at m = infinity and 0 otherwise.
     """
 
     left: float
@@ -37,25 +38,24 @@ class Bulk:
     left_offset: float
     right_offset: float
     hard: bool = False
+    floor: float = 0.0
 
     def nodes(self, points: int = 100) -> tuple[Array, Array]:
         """Nodes x and weights dx, (points,) each: sum f(x) dx ~ integral of f over the bulk.
 
-        Midpoint rule in theta with x = s^2 + exp(h + c cos theta) (x itself, without s^2, where the bulk
-        straddles s^2; x linear in cos theta from a hard edge): it converges spectrally for densities, as
-        square-root edges and hard edges are both smooth in theta.  x ascends.
+        Midpoint rule in theta with x = floor + exp(h + c cos theta) (x linear in cos theta from a hard
+        edge): it converges spectrally for densities, as square-root edges and hard edges are both smooth
+        in theta.  x ascends.
         """
         theta = (whole("points", points) - np.arange(points) - 0.5) * np.pi / points
-        base = self.left - self.left_offset if self.left_offset > 0 else 0.0
-        low, high = self.left - base, self.right - base
-        if self.left_offset > 0:  # not by subtraction
-            low, high = self.left_offset, self.right_offset
-        if low <= 0 or self.hard:
+        if self.hard:
             x = self.left + (self.right - self.left) * (1 + np.cos(theta)) / 2
             return x, (self.right - self.left) / 2 * np.sin(theta) * np.pi / points
+        at_s2 = self.floor > 0  # then not by subtraction
+        low, high = (self.left_offset, self.right_offset) if at_s2 else (self.left, self.right)
         half = math.log(high / low) / 2
         y = math.sqrt(low) * math.sqrt(high) * np.exp(half * np.cos(theta))
-        return base + y, y * half * np.sin(theta) * np.pi / points
+        return self.floor + y, y * half * np.sin(theta) * np.pi / points
 
 
 @dataclass(frozen=True)
@@ -145,20 +145,18 @@ def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
     keep[2::2] = keep[1:-1:2] = ~narrow
     z, offset, below = z[keep], offset[keep], below[keep]
     mass = np.diff(below)[::2]
-    bulks = tuple(
-        Bulk(
-            float(z[i]),
-            float(z[i + 1]),
-            float(mass[i // 2]),
-            float(offset[i]),
-            float(offset[i + 1]),
-            hard and i == 0,
-        )
-        for i in range(0, z.size, 2)
-    )
     location = 0.0 if cv.eps else cv.s2
+    bulks = []
+    for i in range(0, z.size, 2):
+        left_edge, right_edge, low, high = (float(x) for x in (z[i], z[i + 1], offset[i], offset[i + 1]))
+        bulks.append(Bulk(left_edge, right_edge, float(mass[i // 2]), low, high, hard and i == 0, location))
     return Support(
-        bulks, Atom(location, atom) if atom > 0 else None, float(error.max()), defect, int(narrow.sum()), True
+        tuple(bulks),
+        Atom(location, atom) if atom > 0 else None,
+        float(error.max()),
+        defect,
+        int(narrow.sum()),
+        True,
     )
 
 
