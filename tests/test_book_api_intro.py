@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import rfcore as rf
 from tools import intro_figures as intro
@@ -63,6 +64,13 @@ def test_what_the_page_says_of_its_second_figure_is_so():
     steps = np.array(places[1:]) / places[:-1]
     assert np.all(steps[:, :2] < 0.8)
     assert np.all(np.abs(steps[:, 2] - 1) < 0.15)
+
+
+def test_the_page_lists_the_chapters_of_the_book_in_order():
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [c["file"] for part in contents["parts"] if part.get("numbered") for c in part["chapters"]]
+    page = (ROOT / "intro.md").read_text(encoding="utf-8")
+    assert re.findall(r"\]\((chapters/\d\d-[\w-]+)\.ipynb\)", page) == chapters
 
 
 def test_code_on_the_page_prints_what_the_page_says():

@@ -32,6 +32,7 @@ def objects():
         "run": rf.simulation.moments(model, 20, seed=0),
         "score": rf.diffusion.EmpiricalScore(np.eye(3)),
         "linear": rf.LinearModel(gamma=0.5, noise_variance=0.2),
+        "third": rf.theory.third_bulk(model),
         "times": rf.theory.timescales(model),
     }
 
