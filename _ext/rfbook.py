@@ -72,12 +72,13 @@ def number_after_counting(app: Sphinx, config: Any) -> None:
 
 
 def link_verdict(body: str, label: str, tolerance: str) -> str:
-    """One verdict as HTML; its label leads to the equation or statement of that name, if the page has it."""
-    name = html.unescape(label)
-    for anchor in (f"equation-{name}", name):
-        if f'id="{anchor}"' in body:
-            label = f'<a href="#{anchor}">{label}</a>'
-            break
+    """One verdict as HTML: its label, or its first word, leads to the equation or statement of that name."""
+    for name in (label, label.split(",")[0].split()[0]):
+        plain = html.unescape(name)
+        for anchor in (f"equation-{plain}", plain):
+            if f'id="{anchor}"' in body:
+                linked = f'<a href="#{anchor}">{name}</a>{label[len(name) :]}'
+                return f'<span class="rf-holds">{linked} holds</span> (tolerance {tolerance})'
     return f'<span class="rf-holds">{label} holds</span> (tolerance {tolerance})'
 
 

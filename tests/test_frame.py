@@ -58,12 +58,13 @@ def extension():
 
 
 def test_verdicts_link_to_what_they_check(extension):
-    printed = "eq-a holds (tolerance 1e-09)\nmeasured 3.1e-12\neq-b holds (tolerance 0.02)\n"
+    printed = "eq-a holds (tolerance 1e-09)\nmeasured 3.1e-12\neq-a, m = 1 holds (tolerance 0.1)\neq-b holds (tolerance 0.02)\n"
     page = f'<div id="equation-eq-a"></div><pre><span></span>{printed}</pre>'
     context = {"body": page + "<p>so it holds (tolerance 1e-09) here</p>"}
     extension.polish(None, "page", "", context, None)
     body = context["body"]
     assert '<span class="rf-holds"><a href="#equation-eq-a">eq-a</a> holds</span> (tolerance 1e-09)\n' in body
+    assert '<span class="rf-holds"><a href="#equation-eq-a">eq-a</a>, m = 1 holds</span>' in body
     assert '<span class="rf-measured">measured 3.1e-12</span>\n' in body
     assert '<span class="rf-holds">eq-b holds</span> (tolerance 0.02)\n' in body
     assert body.endswith("<p>so it holds (tolerance 1e-09) here</p>")
