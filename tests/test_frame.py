@@ -58,7 +58,8 @@ def extension():
 
 
 def test_verdicts_link_to_what_they_check(extension):
-    printed = "eq-a holds (tolerance 1e-09)\nmeasured 3.1e-12\neq-a, m = 1 holds (tolerance 0.1)\neq-b holds (tolerance 0.02)\n"
+    printed = "eq-a holds (tolerance 1e-09)\nmeasured 3.1e-12\n"
+    printed += "eq-a, m = 1 holds (tolerance 0.1)\neq-b holds (tolerance 0.02)\n"
     page = f'<div id="equation-eq-a"></div><pre><span></span>{printed}</pre>'
     context = {"body": page + "<p>so it holds (tolerance 1e-09) here</p>"}
     extension.polish(None, "page", "", context, None)
