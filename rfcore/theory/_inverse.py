@@ -114,8 +114,8 @@ def points(cv: Curve, reference: Array, distance: Array, branch: Array, known: A
     root, disc = _root(first, second, scale)
     root = np.copysign(root, branch)
     iu = _reciprocal_root(*first, -root * scale)
-    y1 = 1 / _nonzero(_reciprocal_root(*second, root))
-    y2 = 1 + (cv.eps / cv.psi_n) * (cv.s2 / _nonzero(iu) + cv.b2 * g * y1) if cv.eps else np.ones_like(w)
+    y1 = 1 / nonzero(_reciprocal_root(*second, root))
+    y2 = 1 + (cv.eps / cv.psi_n) * (cv.s2 / nonzero(iu) + cv.b2 * g * y1) if cv.eps else np.ones_like(w)
     return Points(w, total, iu, y1, y2, y1 * iu, disc)
 
 
@@ -131,10 +131,10 @@ def _single(cv: Curve, w: Array, total: Array) -> Points:
     p, one = 1 - total[1] / cv.psi_n, np.ones_like(w)
     if e == 1:
         iu = (w - cv.b2) * p - cv.c
-        return Points(w, total, iu, (w - cv.b2) / _nonzero(iu), one, w - cv.b2, one)
-    y1 = 1 / _nonzero(p)
+        return Points(w, total, iu, (w - cv.b2) / nonzero(iu), one, w - cv.b2, one)
+    y1 = 1 / nonzero(p)
     y2 = 1 + e / cv.psi_n * cv.b2 * g * y1
-    iu = (w - e * cv.b2) * p - (1 - e) * cv.b2 / _nonzero(y2)
+    iu = (w - e * cv.b2) * p - (1 - e) * cv.b2 / nonzero(y2)
     return Points(w, total, iu, y1, y2, y1 * iu, one)
 
 
@@ -173,16 +173,16 @@ def _root(first: Quadratic, second: Quadratic, scale: Array) -> tuple[Array, Arr
     use = size * scale * scale > other
     disc = np.where(use, q1 * q1 - 4 * q2 * q0, b * b - 4 * a * d)
     root = np.sqrt(np.maximum(disc, 0)) / np.where(use, np.abs(scale), 1.0)
-    return root, disc / _nonzero(np.where(use, other, size))
+    return root, disc / nonzero(np.where(use, other, size))
 
 
 def _reciprocal_root(a: Array, b: Array, c: Array, root: Array) -> Array:
     """1/x of x = (-b + root)/(2 a) = 2 c/(-b - root), by the form that does not cancel."""
     far = b * root < 0
-    return np.where(far, 2 * a, -b - root) / _nonzero(np.where(far, -b + root, 2 * c))
+    return np.where(far, 2 * a, -b - root) / nonzero(np.where(far, -b + root, 2 * c))
 
 
-def _nonzero(x: Array) -> Array:
+def nonzero(x: Array) -> Array:
     return np.where(np.abs(x) < 1e-150, 1e-150, x)
 
 
@@ -201,13 +201,13 @@ def raw_excess(cv: Curve, pt: Points) -> Array:
     g, _, g2, k1, k2 = pt.sums
     r, n, p, e = pt.r, cv.psi_n, cv.psi_p, cv.eps
     r2 = r * r
-    t = 1 / _nonzero(r)  # u/y_1
+    t = 1 / nonzero(r)  # u/y_1
     from_chi1 = t * (n * cv.c + r2 * k1)
     here = 1 - (1 - 2 * r * g + r2 * g2) / p
     one = 1 - k2 / n
     if e in (0, 1):
-        return np.where(one > 0, here - from_chi1 * from_chi1 / (p * n * _nonzero(one)), -1.0)
-    s = pt.y1 / _nonzero(pt.y2)
+        return np.where(one > 0, here - from_chi1 * from_chi1 / (p * n * nonzero(one)), -1.0)
+    s = pt.y1 / nonzero(pt.y2)
     two = 1 - s * s * e * (1 - e) * cv.b2**2 * g2 / n
     cross = np.abs(s) * k1 * cv.b2 / n  # F_12 = (1 - eps) cross, F_21 = eps cross
     from_chi2 = np.abs(t * s) * (cv.s2 + cv.b2 * r2 * g2)
@@ -215,88 +215,4 @@ def raw_excess(cv: Curve, pt: Points) -> Array:
     a = np.abs(from_chi1)
     back = a * a * two + e * (1 - e) * (from_chi2**2 * one + 2 * a * from_chi2 * cross)
     stable = (one > 0) & (two > 0) & (det > 0)
-    return np.where(stable, here - back / (p * n * _nonzero(det)), -1.0)
-
-
-Estimate = tuple[Array, Array]
-
-
-def place(cv: Curve, pt: Points) -> tuple[Array, Array, Array, Array]:
-    """z, its round-off error, z - s^2, its round-off error: of several forms, those that cancel least.
-
-    The forms: E3 solved for z, and 1 + z q = (psi_n/psi_p)((1 - chi_1) + (m - 1)(1 - chi_2)), which is
-    (1/p) Tr U R = 1 + z q counted vector by vector.
-    """
-    g, kg = pt.sums[:2]
-    e, n, p, iu = cv.eps, cv.psi_n, cv.psi_p, pt.iu
-    chi1, chi2 = 1 / _nonzero(pt.y1), 1 / _nonzero(pt.y2)
-    h = pt.r * g
-    if e == 0:
-        offset = _least(
-            _total(cv.v2 * chi1, iu, -p * iu, -h * iu),
-            _total((n + 1 - p) * iu, -n * chi1 * iu, -kg * iu, -h * iu),
-        )
-        z = offset[0] + cv.s2
-        return z, offset[1] + EPS * np.abs(z), *offset
-    noise = (cv.s2 + cv.b2 * g * pt.r) * chi2  # u (1 - chi_2) psi_n/eps
-    last = (iu, -p * iu, -h * iu)
-    whole = _least(
-        _total(cv.v2 * chi1, e * cv.s2 * chi1, (1 - e) * cv.s2 * chi2, *last),
-        _total(n * (1 - chi1) * iu, (1 - e) * noise, -p * iu),
-        _total((n / e - p) * iu, -n * chi1 * iu, -n * (1 / e - 1) * chi2 * iu),
-    )
-    less = (1 - e) * e * noise / (n * _nonzero(iu))  # (1 - eps)(1 - chi_2)
-    offset = _least(
-        _total(cv.v2 * chi1, e * cv.s2 * chi1, -e * cv.s2, -cv.s2 * less, *last),
-        (whole[0] - cv.s2, whole[1] + EPS * cv.s2),
-    )
-    return *_least(whole, (offset[0] + cv.s2, offset[1] + EPS * cv.s2)), *offset
-
-
-def _total(*terms: Array | float) -> Estimate:
-    """The sum of terms and the round-off error that their sizes bring."""
-    every = np.stack(np.broadcast_arrays(*terms))
-    return np.sum(every, axis=0), 2 * EPS * np.sum(np.abs(every), axis=0)
-
-
-def _least(*forms: Estimate) -> Estimate:
-    """Of several (value, error), point by point, the one with the least error.
-
-    Where two forms differ by more than their errors the point is off the curve by round-off: the
-    difference is then the error.
-    """
-    best, error = forms[0]
-    for value, size in forms[1:]:
-        best, error = np.where(size < error, value, best), np.minimum(size, error)
-    for value, size in forms:
-        error = np.maximum(error, np.abs(value - best) - size)
-    return best, error
-
-
-def count_below(cv: Curve, pt: Points) -> Array:
-    """The fraction of eigenvalues below a point of a gap, from the signs of q, chi and 1 + kappa u."""
-    e, n, p = cv.eps, cv.psi_n, cv.psi_p
-    negative = np.concatenate([[0.0], np.cumsum(cv.weights)])[
-        np.searchsorted(cv.l, -pt.w)
-    ]  # weight of W + l < 0
-    modes = np.where(pt.r > 0, negative, 1 - negative)  # weight of 1 + kappa u = chi_1 u (W + l) < 0
-    below = (pt.iu < 0) - (n / p) * (pt.y1 < 0) + np.sign(pt.iu) * modes / p
-    return np.asarray(below if e == 0 else below - (n / p) * (1 / e - 1) * (pt.y2 < 0))
-
-
-def atom(cv: Curve) -> tuple[float, bool]:
-    """Mass of the atom at the lowest possible place, and whether a bulk begins there too (a hard edge).
-
-    The rank of U (of U - s^2 at m = infinity) is the least of the numbers of its factors, per dimension;
-    where the two least are equal the spectrum reaches down to the place of the atom.
-    """
-    p, n = cv.psi_p, cv.psi_n
-    through = 1.0 if cv.b2 > 0 else 0.0  # directions of R^p that are seen through M
-    if cv.eps == 0:
-        sizes = [p, through + (n if cv.v2 > 0 else 0.0)]
-    else:
-        sizes = [p, n / cv.eps] if cv.s2 > 0 else [p, n / cv.eps, through]
-    least, second = sorted(sizes)[:2]
-    hard = second - least <= 1e-12 * second
-    rank = p if abs(p - least) <= 1e-12 * p else least
-    return 1 - rank / p, hard
+    return np.where(stable, here - back / (p * n * nonzero(det)), -1.0)

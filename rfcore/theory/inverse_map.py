@@ -8,6 +8,7 @@ import numpy.typing as npt
 from rfcore.checks import finite_array
 from rfcore.model import RandomFeatureModel
 from rfcore.theory import _inverse as inverse
+from rfcore.theory import _place as place
 from rfcore.theory._equations import parameters
 
 Array = npt.NDArray[np.float64]
@@ -65,6 +66,6 @@ def _branch(cv: inverse.Curve, scaled: Array, sign: float) -> tuple[Array, ...]:
         none = pt.discriminant < 0
         slope = inverse.excess(cv, pt)
         slope = np.where(none, -1.0, slope)
-        below = np.where(slope > 0, inverse.count_below(cv, pt), np.nan)
-        arrays = inverse.place(cv, pt)[0], 1 / pt.iu / cv.psi_p, 1 / pt.y1, 1 / pt.y2
+        below = np.where(slope > 0, place.count_below(cv, pt), np.nan)
+        arrays = place.positions(cv, pt)[0], 1 / pt.iu / cv.psi_p, 1 / pt.y1, 1 / pt.y2
     return *(np.where(none, np.nan, x) for x in arrays), slope, below

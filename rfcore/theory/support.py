@@ -1,7 +1,7 @@
 r"""The bulks of the spectrum of U at d = infinity: exact edges, exact masses, the atom.
 
 The edges are the ends of the gaps on the curve of :mod:`rfcore.theory._inverse`, found without a
-density; the mass below each gap is a rational number given by signs (:func:`_inverse.count_below`).
+density; the mass below each gap is a rational number given by signs (:func:`_place.count_below`).
 """
 
 import math
@@ -12,6 +12,7 @@ import numpy as np
 from rfcore.checks import refuse, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.theory import _inverse as inverse
+from rfcore.theory import _place as place
 from rfcore.theory import _scan as scan
 from rfcore.theory._equations import parameters
 from rfcore.theory._inverse import Array, Curve
@@ -118,15 +119,15 @@ def support(model: RandomFeatureModel) -> Support:
 
 def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
     """Bulks from the ends of the gaps, or None if these contradict each other."""
-    z, z_error, offset, offset_error = inverse.place(cv, found.points)
-    below = inverse.count_below(cv, found.points)
+    z, z_error, offset, offset_error = place.positions(cv, found.points)
+    below = place.count_below(cv, found.points)
     order = np.argsort(offset, kind="stable")
     left = found.below[order]
     z, offset, below = z[order], offset[order], below[order]
     error = np.minimum(
         z_error[order] / np.maximum(np.abs(z), TINY), offset_error[order] / np.maximum(np.abs(offset), TINY)
     )
-    atom, hard = inverse.atom(cv)
+    atom, hard = place.atom(cv)
     if hard:
         # The gap below a hard edge ends at u = infinity: what was found there is round-off.
         inner = np.abs(found.points.iu[order]) > 1e-6 * (cv.c or cv.b2 / cv.psi_p)
