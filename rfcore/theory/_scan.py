@@ -102,7 +102,8 @@ def _crossings(br: _Branch) -> Bracket:
 def _narrow_gaps(br: _Branch) -> list[Bracket]:
     """Gaps between grid points: local maxima of E that reach above 0."""
     m = br.e[:, 1:-1]
-    i, j = np.nonzero((m <= 0) & (m > -0.9) & (m >= br.e[:, :-2]) & (m >= br.e[:, 2:]))
+    near = (m <= 0) & (m > -20) & (m != -1)  # -1 marks the absence of a stable point
+    i, j = np.nonzero(near & (m >= br.e[:, :-2]) & (m >= br.e[:, 2:]))
     ref, low, middle = bracket(br.reference, br.distance, i, j)
     other, _, high = bracket(br.reference, br.distance, i, j + 1)
     x, value = highest(lambda x, k: br.at(ref[k], x)[0], low, middle, high + (other - ref), br.e[i, j + 1])
