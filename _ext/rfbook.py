@@ -15,8 +15,8 @@ REPEATED_IDS = re.compile(r' id="(?:proof|exercise|solution)-content"')
 CITATIONS = '<div class="citation-list">'
 # A line of output, at the start of a block or of a line.
 VERDICT = re.compile(r"(?m)(?:(?<=<span></span>)|^)(\S[^<>\n]*) holds \(tolerance ([0-9.e+-]+)\)$")
-# An inline formula and the stop after it, which would otherwise begin the next line.
-FORMULA = re.compile(r'(<span class="math notranslate nohighlight">[^<]*</span>[.,;:!?)\]’]+)')
+# An inline formula with the bracket before it and the stop after it: a line should not break there.
+FORMULA = re.compile(r'([(\[“‘]?)(<span class="math notranslate nohighlight">[^<]*</span>)([.,;:!?)\]’”]*)')
 # The first code cell of a chapter, which has imports and no more.
 IMPORTS = re.compile(
     r'(?s)(<div class="cell_input docutils container">\n<div class="highlight-python notranslate">'
@@ -88,7 +88,7 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     if not body:
         return
     body = REPEATED_IDS.sub("", body).replace('<div role="list" class="citation-list">', CITATIONS)
-    body = FORMULA.sub(r'<span class="rf-nobr">\1</span>', body)
+    body = FORMULA.sub(lambda m: f'<span class="rf-nobr">{m[0]}</span>' if m[1] or m[3] else m[0], body)
     if CHAPTER.match(page):
         body = IMPORTS.sub(FOLDED, body, count=1)
     body = VERDICT.sub(lambda match: link_verdict(body, match[1], match[2]), body)

@@ -71,6 +71,13 @@ def test_verdicts_link_to_what_they_check(extension):
     assert body.endswith("<p>so it holds (tolerance 1e-09) here</p>")
 
 
+def test_a_formula_stays_with_its_bracket_and_its_stop(extension):
+    formula = '<span class="math notranslate nohighlight">x</span>'
+    context = {"body": f"<p>({formula}), and {formula} alone</p>"}
+    extension.polish(None, "page", "", context, None)
+    assert context["body"] == f'<p><span class="rf-nobr">({formula}),</span> and {formula} alone</p>'
+
+
 def test_the_imports_of_a_chapter_are_folded_and_no_other_code(extension):
     cell = (
         '<div class="cell_input docutils container">\n<div class="highlight-python notranslate">'
