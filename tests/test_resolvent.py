@@ -8,6 +8,7 @@ import pytest
 import rfcore as rf
 from rfcore.theory._equations import newton, parameters
 from rfcore.theory.resolvent import atom_mass
+from tools.stress import question
 
 TWO = rf.Covariance([0.5, 1.5], [0.5, 0.5])
 QUESTIONS = [
@@ -84,6 +85,14 @@ def test_one_drawn_matrix(model: rf.RandomFeatureModel) -> None:
     z = np.array([0.5 + 0.5j, 2 + 1j, -0.3 + 0j])
     drawn = np.mean(1 / (values[None, :] - z[:, None]), axis=1)
     np.testing.assert_allclose(rf.theory.resolvent(model, z).q, drawn, rtol=1e-2)
+
+
+@pytest.mark.parametrize(("number", "left", "right"), [(797, 0.57879, 0.58008), (1631, 1441.38, 1482.71)])
+def test_no_real_root_is_taken_inside_a_bulk(number: int, left: float, right: float) -> None:
+    """Narrow bulks of laws with hundreds of atoms, where a real root lies next to the complex pair."""
+    model = question(np.random.default_rng([0, number]))
+    q = rf.theory.resolvent(model, np.linspace(left, right, 801)).q
+    assert np.all(q.imag > 1e-9 * np.abs(q))
 
 
 def test_conjugation_and_shape() -> None:

@@ -117,6 +117,11 @@ def _polish(
         last = size
         if np.all((size < 1e-10) | ~good):
             break
-    _, _, residual = newton(par, x, y)
+    _, tangent, residual = newton(par, x, y)
     sign = (np.imag(x[0]) >= -1e-9 * np.abs(x[0])) & (np.imag(x[1]) <= 1e-9 * np.abs(x[1]))
-    return good & (residual < TOLERANCE) & sign, x, residual
+    # In a gap dq/dx = <(lambda - x)^-2> >= q^2 (Jensen).  A real root inside a bulk, next to the complex
+    # pair that is wanted, does not obey this.
+    u = x[0].real
+    real = (np.imag(y) == 0) & (np.abs(x[0].imag) <= 1e-9 * np.abs(x[0]))
+    possible = u * tangent[0].real >= u * u / par.psi_p * (1 - 1e-6)
+    return good & (residual < TOLERANCE) & sign & (~real | possible), x, residual
