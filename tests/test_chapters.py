@@ -12,6 +12,7 @@ from tools.set_repository import without_install
 
 CHAPTERS = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 EMPTY_WORDS = ("plot of", "a plot of", "figure showing", "a figure showing", "image of", "graph of")
+STYLE = (ROOT / "rfcore" / "book" / "slider.css").read_text(encoding="utf-8").strip()
 LABEL = re.compile(r"\$\$[ \t]*\(([\w:.-]+)\)|:label:[ \t]*(eq-[\w:.-]+)")
 
 
@@ -78,6 +79,7 @@ def test_live_cells_store_nothing_and_sliders_are_self_contained(path):
         for output in cell.outputs:
             html = output.get("data", {}).get("text/html", "")
             if "rf-slider" in html:
+                assert STYLE in html, f"{path.name} has a slider of an older style: run it again"
                 assert "nbval-ignore-output" in tags(cell), cell.source
                 assert not re.search(r"""(src|href)=["']?(https?:)?//""", html), cell.source
                 assert len(html) <= 150_000, f"{len(html)} bytes:\n{cell.source}"
