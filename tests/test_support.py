@@ -296,3 +296,33 @@ def test_two_hundred_atoms(m):
     assert len(answer.bulks) > 3
     total = sum(mass_by_quadrature(model, bulk, 40) for bulk in answer.bulks[-3:])
     assert total == pytest.approx(sum(b.mass for b in answer.bulks[-3:]), rel=1e-9)
+
+
+def test_an_eigenvalue_far_above_the_others_needs_a_fine_scan() -> None:
+    """Two bulks split by the sign rule at 1 - n/p, where the coarse scans see contradictory gaps."""
+    lam = [
+        0.10343266425312171,
+        0.42755268405097874,
+        548.4097054735442,
+        0.32207083815342036,
+        0.5530367470334019,
+    ]
+    weights = [
+        0.7186205509995592,
+        0.013661338525221953,
+        0.012150573393442207,
+        0.2423192941213812,
+        0.013248242960395349,
+    ]
+    law = rf.Covariance(lam, weights)
+    model = rf.RandomFeatureModel(
+        0.12201633561402936, 0.02469407694313151, 0.0010671694214602835, law, "sin", 1000
+    )
+    answer = rf.theory.support(model)
+    assert [bulk.mass for bulk in answer.bulks] == pytest.approx(
+        [1 - model.psi_n / model.psi_p, model.psi_n / model.psi_p], abs=1e-12
+    )
+    inside = [math.sqrt(bulk.left * bulk.right) for bulk in answer.bulks]
+    assert np.all(rf.theory.density(model, inside) > 0)
+    (left, right), *_ = answer.gaps
+    assert np.all(rf.theory.density(model, np.linspace(1.01 * left, 0.99 * right, 50)) < 1e-9)

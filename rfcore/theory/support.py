@@ -20,7 +20,7 @@ from rfcore.theory._inverse import Array, Curve
 MERGED = 1e-12  # a gap narrower than this, relative to its place, is no gap
 TOLERANCE = 1e-9
 TINY = 1e-300
-ATTEMPTS = (1, 3, 9)
+ATTEMPTS = (1, 3, 9, 27, 81)
 
 
 @dataclass(frozen=True)
