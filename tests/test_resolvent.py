@@ -95,6 +95,13 @@ def test_no_real_root_is_taken_inside_a_bulk(number: int, left: float, right: fl
     assert np.all(q.imag > 1e-9 * np.abs(q))
 
 
+def test_next_to_an_edge() -> None:
+    """A point just inside an edge, where Newton's method may land on the conjugate root."""
+    model = question(np.random.default_rng([12, 7230]))
+    answer = rf.theory.resolvent(model, 0.033497315921462226 * (1 + 1e-12 * np.arange(-2, 3)))
+    assert answer.converged.all() and np.all(answer.q.imag >= 0)
+
+
 def test_conjugation_and_shape() -> None:
     z = np.array([[1 + 0.5j, 2 - 0.1j], [-1 + 0j, 3 + 0j]])
     answer = rf.theory.resolvent(QUESTIONS[0], z)

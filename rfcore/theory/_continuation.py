@@ -117,6 +117,9 @@ def _polish(
         last = size
         if np.all((size < 1e-10) | ~good):
             break
+    # At real z the conjugate of a solution is one too: next to an edge Newton's method may find that one.
+    mirrored = forced & (np.imag(y) == 0) & (np.imag(x[0]) < 0)
+    x = np.where(mirrored, np.conj(x), x)
     _, tangent, residual = newton(par, x, y)
     sign = (np.imag(x[0]) >= -1e-9 * np.abs(x[0])) & (np.imag(x[1]) <= 1e-9 * np.abs(x[1]))
     # In a gap dq/dx = <(lambda - x)^-2> >= q^2 (Jensen).  A real root inside a bulk, next to the complex
@@ -124,4 +127,5 @@ def _polish(
     u = x[0].real
     real = (np.imag(y) == 0) & (np.abs(x[0].imag) <= 1e-9 * np.abs(x[0]))
     possible = u * tangent[0].real >= u * u / par.psi_p * (1 - 1e-6)
-    return good & (residual < TOLERANCE) & sign & (~real | possible), x, residual
+    # At the end of the arc (forced) the branch is known; next to an edge the two roots are one to round-off.
+    return good & (residual < TOLERANCE) & sign & (~real | possible | forced), x, residual
