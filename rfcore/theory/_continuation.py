@@ -56,10 +56,10 @@ def _solve_chunk(par: Parameters, y: Array) -> tuple[Array, npt.NDArray[np.float
     slope = tangent * -radius  # d log x/d log(z - z_0)
     _, _, residual = newton(par, x, y)
     target = np.angle(y)
-    todo = np.flatnonzero((target < np.pi) & (radius > 0))
-    if todo.size:
-        x[:, todo], residual[todo] = _along_arc(
-            par, x[:, todo], slope[:, todo], radius[todo], target[todo], y[todo]
+    moving = np.flatnonzero((target < np.pi) & (radius > 0))
+    if moving.size:
+        x[:, moving], residual[moving] = _along_arc(
+            par, x[:, moving], slope[:, moving], radius[moving], target[moving], y[moving]
         )
     return x, residual
 

@@ -52,8 +52,7 @@ class _Traces:
     g2: float  # tr G^2
     sigma_g2: float  # tr Sigma G^2
     log_det: float  # tr log(S + c)
-    slope: float  # kappa'
-    kappa: float
+    residual: float  # of the equation for kappa, relative to its terms
 
 
 def _traces(model: LinearModel, c: float, d: int | None = None) -> _Traces:
@@ -68,7 +67,8 @@ def _traces(model: LinearModel, c: float, d: int | None = None) -> _Traces:
     sigma_g2 = (kappa / c) ** 2 * slope * sr2
     x = c / kappa
     log_det = float(w @ np.log(lam + kappa)) + math.log(x) + (x - 1 - math.log(x)) / gamma
-    answer = _Traces(g, sigma_g, g2, sigma_g2, log_det, slope, kappa)
+    residual = abs(kappa * (1 - gamma * df1) - c) / (kappa * (1 + gamma * df1))
+    answer = _Traces(g, sigma_g, g2, sigma_g2, log_det, residual)
     return answer if d is None else _corrected(model, c, d, answer)
 
 
@@ -82,8 +82,7 @@ def _corrected(model: LinearModel, c: float, d: int, leading: _Traces) -> _Trace
         leading.g2 - (up[0] - down[0]) / (2 * step * d),
         leading.sigma_g2 - (up[1] - down[1]) / (2 * step * d),
         leading.log_det + here[2] / d,
-        leading.slope,
-        leading.kappa,
+        leading.residual,
     )
 
 
@@ -103,7 +102,8 @@ def minimizer(model: LinearModel, d: int | None = None) -> Minimizer:
 
     L(C) = 1 - 2 z tr G + z tr[C G^2] + z^2 tr G^2, with C = Sigma for the test and C = S for the train
     loss, G = (S + c)^-1.  The noise average is exact, so empirical = train; score_error =
-    (L_test - <lambda/(lambda + z)>)/b.  With d the explicit 1/d correction for Gaussian data is added.
+    (L_test - <lambda/(lambda + z)>)/b; error is the residual of the equation for kappa.
+    With d the explicit 1/d correction for Gaussian data is added.
 
     Source: Merger and Goldt (2025) for the losses; the correction is chapter 11 of the book.
     """
@@ -112,7 +112,7 @@ def minimizer(model: LinearModel, d: int | None = None) -> Minimizer:
     t = _traces(model, c, size)
     test = 1 - 2 * z * t.g + z * t.sigma_g2 + z * z * t.g2
     train = 1 - z * t.g - z * (c - z) * t.g2
-    return Minimizer(train, test, train, (test - lowest_loss(model)) / model.noise, 1e-14)
+    return Minimizer(train, test, train, (test - lowest_loss(model)) / model.noise, t.residual)
 
 
 def lowest_loss(model: LinearModel) -> float:
