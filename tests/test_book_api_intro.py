@@ -32,7 +32,7 @@ def assert_same(old, new, size):
 def test_the_spectrum_figure_is_that_of_the_code():
     html, data = stored("spectrum")
     fresh = intro.spectrum()
-    assert data["values"] == fresh.payload["values"]
+    assert data["controls"] == fresh.payload["controls"]
     assert data["readout"] == fresh.payload["readout"]
     assert_same(data["layers"], fresh.payload["layers"], 1e-3)
     assert re.sub(r"\d", "", html.split("<g")[0]) == re.sub(r"\d", "", fresh.html.split("<g")[0])
@@ -44,7 +44,7 @@ def test_the_losses_figure_is_that_of_the_code():
     n = 128
     k = intro.SAMPLES.index(n)
     fresh = intro.losses(dict.fromkeys(intro.SAMPLES, intro.measure(n))).payload
-    assert data["values"] == fresh["values"]
+    assert data["controls"] == fresh["controls"]
     assert data["readout"] == fresh["readout"]
     assert_same(data["layers"][:5], fresh["layers"][:5], 1e-3)
     for old, new in zip(data["layers"][5:], fresh["layers"][5:], strict=True):

@@ -1,6 +1,8 @@
 """Slider figures: the data survive, the markup is safe, the layout is legible, bad input is named."""
 
+import base64
 import html.parser
+import io
 import json
 import re
 
@@ -31,6 +33,19 @@ def figure(**changes):
         "readout": ["straight", "bent", "more bent"],
     }
     return book.slider_figure(**{**arguments, **changes})
+
+
+def pictures(**changes):
+    shades = np.linspace(-1.2, 1.2, 3 * 2 * 4 * 25).reshape(3, 2, 4, 5, 5)
+    arguments = {
+        "frames": shades,
+        "rows": ["one half", "the other"],
+        "values": [10, 20, 40],
+        "label": "n",
+        "alt": "two rows of pictures",
+        "readout": ["few", "some", "many"],
+    }
+    return book.picture_slider(**{**arguments, **changes})
 
 
 class Page(html.parser.HTMLParser):
@@ -97,8 +112,9 @@ def test_the_id_is_the_figure_and_nothing_else():
 
 
 def test_the_page_is_asked_for_nothing():
-    text = figure().html
-    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|\bsrc\b|\bhref\b|\bfetch\b|XMLHttp", text)
+    for text in (figure().html, pictures().html):
+        assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|\bsrc\b|\bfetch\b|XMLHttp", text)
+        assert not re.search(r"""\bhref\b(?!(="|", ")data:image/png;base64,)""", text)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +181,55 @@ def test_names_of_close_curves_do_not_cover_each_other():
                 apart = np.abs(spots[a] - spots[b])
                 assert apart[0] > 50 or apart[1] > 12, (j, a, b)
         assert np.all((spots > 0) & (spots < [WIDE, HIGH]))
+
+
+def test_a_second_slider_runs_slower_and_begins_in_the_middle():
+    x = np.linspace(0, 1, 5)
+    frames = [(x, np.full(5, (10 * w + v) / 100)) for w in range(4) for v in range(3)]
+    readout = [f"{w} {v}" for w in range(4) for v in range(3)]
+    second = (["a", "b", "c", "d"], "letter")
+    fig = figure(layers=[{"kind": "line", "frames": frames}], readout=readout, second=second, start=1)
+    page = Page(fig.html)
+    assert [slider["max"] for slider in page.all("input")] == ["2", "3"]
+    assert [slider["value"] for slider in page.all("input")] == ["1", "2"]
+    assert [label["for"] for label in page.all("label")] == [s["id"] for s in page.all("input")]
+    drawn = next(p["d"] for p in page.all("path") if "stroke" in p)
+    assert float(drawn.split()[1].split("L")[0]) == pytest.approx(HIGH * (1 - 0.21), abs=0.1)
+    assert ">2 1<" in fig.html
+    with pytest.raises(ValueError, match="12"):
+        figure(readout=["a"] * 3, second=second)
+
+
+def test_pictures_are_the_pixels_given():
+    image = pytest.importorskip("PIL.Image")
+    fig = pictures(start=2)
+    stored = payload(fig)["pictures"]
+    assert len(stored) == 3 and stored[2] in fig.html.split("<script")[0]
+    pixels = np.asarray(image.open(io.BytesIO(base64.b64decode(stored[1])))).astype(float)
+    assert pixels.shape == (11, 23, 2)
+    want = np.clip(np.linspace(-1.2, 1.2, 600).reshape(3, 2, 4, 5, 5)[1], -1, 1)
+    for i, j in np.ndindex(2, 4):
+        cell = pixels[6 * i : 6 * i + 5, 6 * j : 6 * j + 5]
+        np.testing.assert_allclose(cell[..., 0] / 127.5 - 1, want[i, j], atol=0.5 / 127.5 + 1e-12)
+        assert np.all(cell[..., 1] == 255)
+    assert np.all(pixels[5] == 0) and np.all(pixels[:, 5] == 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"frames": np.zeros((3, 2, 4, 5))}, "frames has shape"),
+        ({"frames": np.zeros((2, 2, 4, 5, 5))}, "frames has shape"),
+        ({"rows": ["one"]}, "frames has shape"),
+        ({"rows": ["$x$", "y"]}, "plain text"),
+        ({"readout": ["a"]}, "readout"),
+        ({"alt": " "}, "alt"),
+        ({"frames": np.random.default_rng(0).uniform(-1, 1, (3, 2, 4, 150, 150))}, "150000 bytes"),
+    ],
+)
+def test_bad_pictures_are_named(changes, named):
+    with pytest.raises(ValueError, match=re.escape(named)):
+        pictures(**changes)
 
 
 @SETTINGS

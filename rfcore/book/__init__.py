@@ -5,6 +5,7 @@ A chapter imports from here and never touches rcParams, HTML or widgets itself.
 
 from rfcore.book.check import CheckFailed, check, seed
 from rfcore.book.live import live
+from rfcore.book.pictures import picture_slider
 from rfcore.book.slider import SliderFigure, slider_figure
 from rfcore.book.style import COLORS, color_of, histogram, image_grid, measured, name_curve, panels, theory
 
@@ -20,6 +21,7 @@ __all__ = [
     "measured",
     "name_curve",
     "panels",
+    "picture_slider",
     "seed",
     "slider_figure",
     "theory",

@@ -7,7 +7,8 @@
   var data = JSON.parse(find('script[type="application/json"]').textContent);
   var w = data.size[0] / data.q, high = data.size[1], h = high / data.q;
   var paths = root.querySelectorAll(".rf-ink path"), names = root.querySelectorAll(".rf-names text");
-  var input = find("input"), button = find("button"), out = find("output"), timer = null;
+  var inputs = root.querySelectorAll("input"), input = inputs[0], picture = find(".rf-picture");
+  var values = root.querySelectorAll(".rf-value"), button = find("button"), out = find("output"), timer = null;
   var calm = window.matchMedia && matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   function draw(layer, i) {
@@ -20,7 +21,8 @@
     }
     return d;
   }
-  function show(i) {
+  function show() {
+    var i = +input.value + (inputs[1] ? +inputs[1].value * data.controls[0].values.length : 0);
     data.layers.forEach(function (layer, k) {
       if (layer.frames.length > 1) paths[k].setAttribute("d", draw(layer, i));
     });
@@ -28,9 +30,13 @@
       names[k].setAttribute("x", (spots[i][0] * w).toFixed(1));
       names[k].setAttribute("y", (high - spots[i][1] * h).toFixed(1));
     });
-    root.setAttribute("data-frame", i);
-    find(".rf-value").textContent = data.values[i];
-    input.setAttribute("aria-valuetext", data.values[i]);
+    if (picture) picture.setAttribute("href", "data:image/png;base64," + data.pictures[i]);
+    data.controls.forEach(function (control, k) {
+      var value = control.values[+inputs[k].value];
+      values[k].textContent = value;
+      inputs[k].setAttribute("aria-valuetext", value);
+    });
+    root.setAttribute("data-frame", input.value);
     out.textContent = data.readout[i];
   }
   function stop() {
@@ -38,23 +44,25 @@
     timer = null;
     button.setAttribute("aria-pressed", "false");
     out.setAttribute("aria-live", "polite");
-    show(+input.value);
+    show();
   }
   function play() {
     if (+input.value >= +input.max) input.value = 0;
     button.setAttribute("aria-pressed", "true");
     out.setAttribute("aria-live", "off");  // a screen reader need not hear every frame
-    show(+input.value);
+    show();
     timer = setInterval(function () {
       if (!root.isConnected || +input.value >= +input.max) { stop(); return; }
       input.value = +input.value + 1;
-      show(+input.value);
+      show();
     }, calm ? 1500 : 220);
   }
-  input.addEventListener("input", function () { if (timer) stop(); show(+input.value); });
+  inputs.forEach(function (one, k) {
+    one.value = data.controls[k].start;  // browsers restore old positions on reload
+    one.addEventListener("input", function () { if (timer) stop(); show(); });
+  });
   root.addEventListener("keydown", function (e) { e.stopPropagation(); });  // not a notebook shortcut
   button.addEventListener("click", function () { if (timer) stop(); else play(); });
   find(".rf-controls").hidden = false;
-  input.value = data.start;  // browsers restore old positions on reload
-  show(data.start);
+  show();
 })(120);

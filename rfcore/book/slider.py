@@ -6,6 +6,7 @@ page as in a notebook, and with JavaScript off it still shows one frame.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,8 +50,9 @@ def slider_figure(
     ylabel: str = "",
     xscale: str = "linear",
     yscale: str = "linear",
+    second: tuple[Sequence[Any], str] | None = None,
 ) -> SliderFigure:
-    """A figure with one slider, moved by hand, by arrow keys or by its Play button.
+    """A figure with a slider or two, moved by hand, by arrow keys or by its Play button.
 
     Parameters
     ----------
@@ -63,50 +65,70 @@ def slider_figure(
     readout : one sentence per position, shown below and read out by screen readers
     start : the position shown first
     xlabel, ylabel, label, readout, names : plain text; Greek letters as such, no TeX
+    second : values and label of a second slider, which begins in the middle.  Frames and readouts
+        then come in the order [(v, w) for w in second[0] for v in values]
 
     Raises ValueError naming the argument; also when the figure would exceed 150 kB.
     """
-    steps = _steps(values, readout, label, alt, (xlabel, ylabel))
-    first = whole("start", start, least=0)
-    if first >= steps:
-        raise refuse("start", start, f"an integer in 0..{steps - 1}")
+    controls, steps = positions(values, label, start, second)
+    describe(steps, readout, alt, (xlabel, ylabel, *(control["label"] for control in controls)))
     boxes = (svg.Axis.of("x", xlim, xscale), svg.Axis.of("y", ylim, yscale))
     if not layers:
         raise refuse("layers", layers, "at least one layer")
     packed = [_layer(k, layer, boxes, steps) for k, layer in enumerate(layers)]
     payload = {
-        "v": 1,
+        "v": 2,
         "q": Q,
         "size": [svg.WIDE, svg.HIGH],
-        "start": first,
         "layers": [{"kind": p["kind"], "frames": p["frames"]} for p in packed],
         "names": place_names(packed, steps, Q),
-        "values": [value if isinstance(value, str) else f"{value:.4g}" for value in values],
+        "controls": controls,
         "readout": list(readout),
     }
-    head = {"label": label, "alt": alt, "xlabel": xlabel, "ylabel": ylabel}
+    head = {"alt": alt, "xlabel": xlabel, "ylabel": ylabel}
     html = svg.render(payload, head, packed, boxes, _identity(payload, head, packed, boxes))
     if len(html.encode()) > MOST_BYTES:
         raise refuse(
             "size of the figure", len(html.encode()), f"at most {MOST_BYTES} bytes: fewer frames or points"
         )
-    return SliderFigure(html, f"Interactive figure ({label}, {steps} positions): {alt}", payload)
+    return SliderFigure(html, f"Interactive figure ({_title(controls)}, {steps} positions): {alt}", payload)
 
 
-def _steps(
-    values: Sequence[Any], readout: Sequence[str], label: str, alt: str, labels: tuple[str, str]
-) -> int:
-    for name, text in (("label", label), ("alt", alt)):
+def positions(
+    values: Sequence[Any], label: str, start: int, second: tuple[Sequence[Any], str] | None
+) -> tuple[list[dict[str, Any]], int]:
+    """What the page needs to know of each slider: label, values as texts, start; and how many frames."""
+    first = whole("start", start, least=0)
+    found = [("values", values, "label", label, first)]
+    if second is not None:
+        found.append(("second[0]", second[0], "second[1]", second[1], len(second[0]) // 2))
+    for name, several, title, text, begin in found:
+        if len(several) < 2:
+            raise refuse(f"number of {name}", len(several), "at least 2")
+        if begin >= len(several):
+            raise refuse("start", start, f"an integer in 0..{len(several) - 1}")
         if not isinstance(text, str) or not text.strip():
-            raise refuse(name, text, "a text that is not empty")
-    for text in (label, *labels, *readout):
+            raise refuse(title, text, "a text that is not empty")
+    controls = [
+        {
+            "label": text,
+            "values": [v if isinstance(v, str) else f"{v:.4g}" for v in several],
+            "start": begin,
+        }
+        for _, several, _, text, begin in found
+    ]
+    return controls, math.prod(len(several) for _, several, *_ in found)
+
+
+def describe(steps: int, readout: Sequence[str], alt: str, labels: tuple[str, ...]) -> None:
+    """Refuse a figure that is not described in words, position by position."""
+    if not isinstance(alt, str) or not alt.strip():
+        raise refuse("alt", alt, "a text that is not empty")
+    for text in (*labels, *readout):
         if not isinstance(text, str) or "$" in text:
             raise refuse("label or readout", text, "plain text without TeX (λ, not $\\lambda$)")
-    if len(values) < 2:
-        raise refuse("number of values", len(values), "at least 2")
-    if len(readout) != len(values):
-        raise refuse("length of readout", len(readout), f"{len(values)}, that of values")
-    return len(values)
+    if len(readout) != steps:
+        raise refuse("length of readout", len(readout), f"{steps}, the number of positions")
 
 
 def _layer(k: int, layer: dict[str, Any], boxes: "tuple[svg.Axis, svg.Axis]", steps: int) -> dict[str, Any]:
@@ -146,6 +168,10 @@ def _quantise(name: str, frame: Any, boxes: "tuple[svg.Axis, svg.Axis]", kind: s
 def _grid(values: npt.NDArray[np.float64], axis: "svg.Axis") -> npt.NDArray[np.float64]:
     share = axis.share(values)
     return np.asarray(np.clip(np.round(share * Q), -_REACH * Q, (_REACH + 1) * Q))
+
+
+def _title(controls: list[dict[str, Any]]) -> str:
+    return " and ".join(control["label"] for control in controls)
 
 
 def _identity(*parts: Any) -> str:

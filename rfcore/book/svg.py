@@ -94,18 +94,14 @@ def render(
 
     The controls are hidden until the script has started, so nobody meets a dead slider.
     """
-    start, q = payload["start"], payload["q"]
+    start, q = first_shown(payload["controls"]), payload["q"]
     parts = {
         "KEY": key,
-        "CSS": _resource("slider.css"),
         "BOX": f"{-LEFT} {-TOP} {LEFT + WIDE + RIGHT} {TOP + HIGH + BELOW}",
         "WIDE": str(WIDE),
         "HIGH": str(HIGH),
         "ALT": html.escape(head["alt"]),
-        "LABEL": html.escape(head["label"]),
-        "LAST": str(len(payload["values"]) - 1),
-        "START": str(start),
-        "VALUE": html.escape(payload["values"][start]),
+        "START": str(payload["controls"][0]["start"]),
         "READOUT": html.escape(payload["readout"][start]),
         "AXES": _axes(axes, html.escape(head["xlabel"]), html.escape(head["ylabel"])),
         "INK": "".join(_curve(layer, start, q) for layer in layers),
@@ -114,12 +110,47 @@ def render(
             for layer, spots in zip(layers, payload["names"], strict=True)
             if spots is not None
         ),
+        **machinery(payload, key),
+    }
+    return fill(_PAGE, parts)
+
+
+def machinery(payload: dict[str, Any], key: str) -> dict[str, str]:
+    """The parts that every figure with sliders has: style, controls, data, script."""
+    return {
+        "CSS": _resource("slider.css"),
+        "CONTROLS": _controls(payload["controls"], key),
         # "<" must not close the script element early, whatever a readout says.
         "DATA": json.dumps(payload, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
         "JS": _resource("slider.js").replace("@KEY@", key),
     }
-    # One pass, so that a text of the author that looks like a mark is left alone.
-    return re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], _PAGE)
+
+
+def fill(page: str, parts: dict[str, str]) -> str:
+    """Put the parts in; one pass, so that a text of the author that looks like a mark is left alone."""
+    return re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], page)
+
+
+def first_shown(controls: Sequence[dict[str, Any]]) -> int:
+    """Number of the frame at the sliders' first positions; the first slider runs fastest."""
+    return int(controls[0]["start"] + sum(len(controls[0]["values"]) * c["start"] for c in controls[1:]))
+
+
+def _controls(several: Sequence[dict[str, Any]], key: str) -> str:
+    """One labelled range input per slider, and the Play button of the first."""
+    out = []
+    for k, control in enumerate(several):
+        start, name = control["start"], f"{key}-{k}"
+        value = html.escape(control["values"][start])
+        out.append(
+            f'<div class="rf-control"><label for="{name}">{html.escape(control["label"])} = '
+            f'<span class="rf-value">{value}</span></label>'
+            f'<input id="{name}" type="range" min="0" max="{len(control["values"]) - 1}" step="1" '
+            f'value="{start}" aria-valuetext="{value}">'
+            + ('<button type="button" aria-pressed="false">Play</button>' if k == 0 else "")
+            + "</div>"
+        )
+    return "".join(out)
 
 
 def _resource(name: str) -> str:
@@ -134,12 +165,8 @@ _PAGE = """<div class="rf-slider" id="@KEY@" data-frame="@START@">
 <g class="rf-ink" clip-path="url(#@KEY@-c)">@INK@</g>
 <g class="rf-names">@NAMES@</g>
 </svg>
-<div class="rf-controls" hidden>
-<label for="@KEY@-i">@LABEL@ = <span class="rf-value">@VALUE@</span></label>
-<input id="@KEY@-i" type="range" min="0" max="@LAST@" step="1" value="@START@" aria-valuetext="@VALUE@">
-<button type="button" aria-pressed="false">Play</button>
-</div>
-<output class="rf-readout" for="@KEY@-i" aria-live="polite">@READOUT@</output>
+<div class="rf-controls" hidden>@CONTROLS@</div>
+<output class="rf-readout" for="@KEY@-0" aria-live="polite">@READOUT@</output>
 <script type="application/json">@DATA@</script>
 <script>@JS@</script>
 </div>"""
