@@ -20,6 +20,7 @@ class LossCurves:
     empirical : loss on the training points with fresh noise (= train at m = infinity)
     score_error : (1/d) E||s_A - s*||^2, the distance to the exact score; nan where that is not known
     error : estimate of the numerical error of the losses (not of the distance between d and infinity)
+    standard_error : the same losses' standard errors where they are means over draws, else None
     """
 
     tau: Array
@@ -28,6 +29,7 @@ class LossCurves:
     empirical: Array
     score_error: Array
     error: Array
+    standard_error: "LossCurves | None" = None
 
     @property
     def gap(self) -> Array:
@@ -44,6 +46,7 @@ class Minimizer:
     empirical: float
     score_error: float
     error: float
+    standard_error: "Minimizer | None" = None
 
     @property
     def gap(self) -> float:

@@ -120,7 +120,8 @@ def loss_curves(moments: Moments, tau: npt.ArrayLike, ridge: float = 0.0) -> Los
 def minimizer(moments: Moments, ridge: float = 0.0) -> Minimizer:
     """All losses at tau = infinity: ridge minimiser, or for ridge = 0 the minimum-norm one."""
     values = _losses(flow(moments, ridge), np.array([math.inf]))
-    return Minimizer(*(float(v[0]) for v in values))
+    train, test, empirical, score, error = (float(v[0]) for v in values)
+    return Minimizer(train, test, empirical, score, error)
 
 
 def _losses(f: Flow, tau: Array) -> tuple[Array, Array, Array, Array, Array]:

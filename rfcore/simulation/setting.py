@@ -65,7 +65,7 @@ def setting(
         raise refuse("model", model, "a RandomFeatureModel")
     p, n = sizes(model, d)
     choice("features", features, FEATURES)
-    _available(device)
+    available(device)
     streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(4)
     spectrum = model.covariance.quantiles(d)
     first_layer = np.random.default_rng(streams[0]).standard_normal((p, d)) / math.sqrt(d)
@@ -88,7 +88,7 @@ def setting(
     )
 
 
-def _available(device: str) -> None:
+def available(device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError):

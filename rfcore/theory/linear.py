@@ -19,10 +19,16 @@ SETTLED = 45.0  # exp(-45) is below round-off: later times are the minimiser
 
 @dataclass(frozen=True)
 class KL:
-    """Kullback-Leibler divergences per dimension between N(mu, Sigma) and the generated N(mu, S + c)."""
+    """Kullback-Leibler divergences per dimension between N(mu, Sigma) and the generated N(mu, S + c).
+
+    error: residual of the equation for kappa (theory), or round-off (simulation); standard_error: over
+    draws, for a simulation.
+    """
 
     generated_to_data: float
     data_to_generated: float
+    error: float = 0.0
+    standard_error: "KL | None" = None
 
 
 def renormalized_noise(covariance: Covariance, gamma: float, noise_variance: npt.ArrayLike) -> Floats:
@@ -140,7 +146,7 @@ def kl(model: LinearModel, d: int | None = None) -> KL:
     # E tr Sigma^-1 (S + c) = 1 + c tr Sigma^-1 is exact at every d.
     forward = (model.c * inverse - t.log_det + log_sigma) / 2
     backward = (t.sigma_g - 1 + t.log_det - log_sigma) / 2
-    return KL(forward, backward)
+    return KL(forward, backward, t.residual)
 
 
 def loss_curves(model: LinearModel, tau: npt.ArrayLike) -> LossCurves:
@@ -167,8 +173,8 @@ def loss_curves(model: LinearModel, tau: npt.ArrayLike) -> LossCurves:
         coarse = _flow(model, flat[moving], COARSE)
         (train[moving], test[moving]), error[moving] = fine, np.max(np.abs(fine - coarse), axis=0)
     score = (test - lowest_loss(model)) / model.noise
-    shaped = (f.reshape(times.shape) for f in (train, test, train, score, error))
-    return LossCurves(times, *shaped)
+    answer = [f.reshape(times.shape) for f in (train, test, train, score, error)]
+    return LossCurves(times, answer[0], answer[1], answer[2], answer[3], answer[4])
 
 
 def _flow(model: LinearModel, tau: Floats, points: int) -> Floats:

@@ -19,12 +19,14 @@ class MapMoments:
     """Moments of a random map f(S) over training sets, in the eigenbasis of Sigma.
 
     mean (K,): E u_k^T f(S) u_k; scaled_variance (K, K): n Var(u_j^T f(S) u_k) at leading order, with u_j and
-    u_k two eigenvectors of the atoms j and k (the same one where j = k); error: of the quadrature.
+    u_k two eigenvectors of the atoms j and k (the same one where j = k); error: of the quadrature, or the
+    round-off of a simulation; standard_error: over draws, for a simulation.
     """
 
     mean: Floats
     scaled_variance: Floats
     error: float
+    standard_error: "MapMoments | None" = None
 
 
 def denoiser_moments(model: LinearModel) -> MapMoments:
@@ -78,13 +80,19 @@ def split_agreement(model: LinearModel, start_variance: float, end_variance: flo
     return float(w @ mean**2 / (w @ total))
 
 
-def _nodes(model: LinearModel, start: float, end: float) -> tuple[Floats, Floats, Floats]:
-    """Noise levels s_a, weights and constants with f(S) = sum_a (constant_a + weight_a S (S + s_a)^-1)."""
+def map_interval(model: LinearModel, start: float, end: float) -> tuple[float, float]:
+    """T and s_0 of a sampling map.  Raises ValueError unless 0 <= s_0 < T and the ridge is 0."""
     s0 = nonnegative("end_variance", end)
     if not (isinstance(start, int | float | np.number) and start > s0):
         raise refuse("start_variance", start, f"a number > end_variance = {s0!r}, or math.inf")
     if model.ridge > 0:
         raise refuse("ridge", model.ridge, "0: with a ridge the sampling map is not a power of S")
+    return float(start), s0
+
+
+def _nodes(model: LinearModel, start: float, end: float) -> tuple[Floats, Floats, Floats]:
+    """Noise levels s_a, weights and constants with f(S) = sum_a (constant_a + weight_a S (S + s_a)^-1)."""
+    start, s0 = map_interval(model, start, end)
     y = np.arange(-REACH, REACH + STEP / 2, STEP)
     if math.isinf(start):
         lam = model.covariance.eigenvalues

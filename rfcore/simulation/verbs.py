@@ -1,0 +1,134 @@
+"""The verbs that answer more than one kind of question."""
+
+import dataclasses
+from typing import Any, overload
+
+import numpy.typing as npt
+
+from rfcore.answers import LossCurves, Minimizer
+from rfcore.checks import refuse
+from rfcore.model import LinearModel, RandomFeatureModel
+from rfcore.simulation import dynamics, linear
+from rfcore.simulation.features import moments
+from rfcore.simulation.linear_draws import population
+from rfcore.simulation.setting import sizes
+
+Question = RandomFeatureModel | LinearModel
+KNOWN = "a RandomFeatureModel or a LinearModel"
+
+
+@overload
+def realized(model: RandomFeatureModel, d: int) -> RandomFeatureModel: ...
+@overload
+def realized(model: LinearModel, d: int, x: npt.ArrayLike | None = None) -> LinearModel: ...
+def realized(model: Question, d: int, x: npt.ArrayLike | None = None) -> Question:
+    """The question that a simulation at dimension d really asks.
+
+    RandomFeatureModel: psi_p = p/d, psi_n = n/d with whole p, n.  LinearModel: gamma = d/n with whole n, and
+    the covariance that occurs at d, the atoms that ``quantiles(d)`` meets with their multiplicities; with a
+    data set x (N, d) the covariance of x, one atom per eigenvector, ascending.
+    """
+    if isinstance(model, LinearModel):
+        return population(model, d, x=x).model
+    if x is not None:
+        raise ValueError("x is given, which is not allowed: data change the question of a LinearModel only")
+    p, n = sizes(model, d)
+    return dataclasses.replace(model, psi_p=p / d, psi_n=n / d)
+
+
+@overload
+def loss_curves(
+    model: RandomFeatureModel,
+    tau: npt.ArrayLike,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    x_test: npt.ArrayLike | None = None,
+) -> LossCurves: ...
+@overload
+def loss_curves(
+    model: LinearModel,
+    tau: npt.ArrayLike,
+    d: int,
+    draws: int,
+    seed: int,
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    mean: str = "known",
+) -> LossCurves: ...
+def loss_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) -> LossCurves:
+    """Losses at the times tau of gradient flow, at dimension d.
+
+    RandomFeatureModel, ``loss_curves(model, tau, d, seed, features="nonlinear", device="cpu", x=None,
+    x_test=None)``: one draw, dA/dtau = -d^2 grad L; x, x_test are training points (n, d) and test points
+    (N, d) in place of Gaussian data.
+
+    LinearModel, ``loss_curves(model, tau, d, draws, seed, device="cpu", x=None, mean="known")``: mean over
+    training sets, see :func:`rfcore.simulation.linear.loss_curves`.
+    """
+    if isinstance(model, LinearModel):
+        return linear.loss_curves(model, tau, *args, **kwargs)
+    return _random_feature_curves(model, tau, *args, **kwargs)
+
+
+@overload
+def minimizer(
+    model: RandomFeatureModel,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    x_test: npt.ArrayLike | None = None,
+) -> Minimizer: ...
+@overload
+def minimizer(
+    model: LinearModel,
+    d: int,
+    draws: int,
+    seed: int,
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    mean: str = "known",
+) -> Minimizer: ...
+def minimizer(model: Question, *args: Any, **kwargs: Any) -> Minimizer:
+    """The losses at tau = infinity, at dimension d.
+
+    RandomFeatureModel, ``minimizer(model, d, seed, features="nonlinear", device="cpu", x=None,
+    x_test=None)``: one draw.  LinearModel, ``minimizer(model, d, draws, seed, device="cpu", x=None,
+    mean="known")``: mean over training sets, see :func:`rfcore.simulation.linear.minimizer`.
+    """
+    if isinstance(model, LinearModel):
+        return linear.minimizer(model, *args, **kwargs)
+    return _random_feature_minimizer(model, *args, **kwargs)
+
+
+def _random_feature_curves(
+    model: RandomFeatureModel,
+    tau: npt.ArrayLike,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    x_test: npt.ArrayLike | None = None,
+) -> LossCurves:
+    if not isinstance(model, RandomFeatureModel):
+        raise refuse("model", model, KNOWN)
+    return dynamics.loss_curves(moments(model, d, seed, features, device, x, x_test), tau, model.ridge)
+
+
+def _random_feature_minimizer(
+    model: RandomFeatureModel,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    x_test: npt.ArrayLike | None = None,
+) -> Minimizer:
+    if not isinstance(model, RandomFeatureModel):
+        raise refuse("model", model, KNOWN)
+    return dynamics.minimizer(moments(model, d, seed, features, device, x, x_test), model.ridge)
