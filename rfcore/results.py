@@ -1,0 +1,237 @@
+"""Stored results: arrays, where they come from and a checksum, in one file.
+
+``data/NAME.npz`` is numpy's own format with one more member, ``provenance.json``.  It is written in one
+step (a reader sees the old file or the new one, never half of one), the same contents give the same
+bytes, and loading recomputes the SHA-256 and never executes anything.
+"""
+
+import datetime
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import re
+import subprocess
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rfcore.checks import nonnegative, refuse
+
+FOLDER = Path(__file__).resolve().parent.parent / "data"
+REQUIRED = ("command", "seed", "device", "commit", "versions", "seconds")
+PAPERS = "provenance.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date inside the file: the same contents give the same bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A stored result.  The arrays are read-only; ``sha256`` covers them and the provenance."""
+
+    name: str
+    arrays: Mapping[str, npt.NDArray[Any]]
+    provenance: Mapping[str, Any]
+    sha256: str
+
+
+def provenance(command: str, seed: Any, seconds: float, device: str = "cpu", **more: Any) -> dict[str, Any]:
+    """Where a result comes from: what :func:`save` asks for, and platform, Python version and date.
+
+    Parameters
+    ----------
+    command : what to type to compute the result again
+    seed : the seed, or the rule by which all seeds follow
+    seconds : wall time of the computation
+    more : whatever else a reader needs, as plain JSON values (settings, the meaning of axes)
+
+    The platform is the system and the processor's family; no host, user or path is recorded.
+    """
+    names = ("numpy", "scipy", "torch")
+    return {
+        "command": command,
+        "seed": seed,
+        "device": device,
+        "commit": _commit(),
+        "versions": {name: importlib.metadata.version(name) for name in names if _installed(name)},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "seconds": nonnegative("seconds", seconds),
+        **more,
+    }
+
+
+def save(
+    name: str, arrays: Mapping[str, npt.ArrayLike], provenance: Mapping[str, Any], folder: Path = FOLDER
+) -> Stored:
+    """Write ``folder/NAME.npz`` in one step, and return what a later :func:`load` will return.
+
+    name : small letters, digits and hyphens;  arrays : numbers or fixed-length text, no objects;
+    provenance : JSON values with at least command, seed, device, commit, versions and seconds.
+
+    Raises ValueError for anything else, before anything is written.
+    """
+    path = _path(name, folder)
+    held = {_key(key): _plain(key, value) for key, value in arrays.items()}
+    if missing := [key for key in REQUIRED if key not in provenance]:
+        raise ValueError(f"provenance has no {', '.join(missing)}, which is not allowed: see provenance()")
+    try:
+        papers = json.loads(json.dumps(dict(provenance), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"provenance is not plain JSON, which is not allowed: {error}") from None
+    sha256 = _checksum(held, papers)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write(temporary, held, {**papers, "sha256": sha256})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return _stored(name, held, papers, sha256)
+
+
+def load(name: str, folder: Path = FOLDER) -> Stored:
+    """Read a stored result and verify its checksum; nothing in the file is ever executed.
+
+    Raises FileNotFoundError naming what there is, ValueError if the file is damaged or was changed.
+    """
+    path = _path(name, folder)
+    if not path.exists():
+        raise FileNotFoundError(f"no stored result {name!r}: there is {', '.join(names(folder)) or 'none'}")
+    try:
+        held, papers = _read(path)
+        sha256 = papers.pop("sha256")
+        found = _checksum(held, papers)
+    except Exception as error:  # a damaged file can make a reader of zip files stumble over anything
+        raise ValueError(f"{path.name} is damaged: {error}") from None
+    if found != sha256:
+        raise ValueError(f"{path.name} is damaged: its SHA-256 is {found}, recorded is {sha256}")
+    return _stored(name, held, papers, sha256)
+
+
+def verify(name: str | None = None, folder: Path = FOLDER) -> tuple[str, ...]:
+    """Recompute the checksum of one stored result, or of all, and return the names that were verified.
+
+    Raises ValueError that lists every file which is damaged, FileNotFoundError for an unknown name.
+    """
+    wanted = names(folder) if name is None else (name,)
+    complaints = []
+    for each in wanted:
+        try:
+            load(each, folder)
+        except ValueError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise ValueError("; ".join(complaints))
+    return wanted
+
+
+def names(folder: Path = FOLDER) -> tuple[str, ...]:
+    """The names of all stored results, sorted."""
+    return tuple(sorted(path.stem for path in folder.glob("*.npz") if NAME.fullmatch(path.stem)))
+
+
+def _path(name: str, folder: Path) -> Path:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise refuse("name", name, "small letters, digits and hyphens")
+    return folder / f"{name}.npz"
+
+
+def _key(key: str) -> str:
+    if not isinstance(key, str) or not key.isidentifier():
+        raise refuse("name of an array", key, "an identifier")
+    return key
+
+
+def _plain(key: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
+    array = np.array(value, order="C")
+    if array.dtype.kind not in "biufcUS":
+        raise refuse(f"dtype of {key}", str(array.dtype), "numbers, booleans or fixed-length text")
+    return array
+
+
+def _checksum(arrays: Mapping[str, npt.NDArray[Any]], papers: Mapping[str, Any]) -> str:
+    """SHA-256 of the provenance and of every array's name, type, shape and bytes."""
+    inventory = {
+        key: [array.dtype.str, list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+        for key, array in arrays.items()
+    }
+    text = json.dumps({"provenance": papers, "arrays": inventory}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write(path: Path, arrays: Mapping[str, npt.NDArray[Any]], papers: Mapping[str, Any]) -> None:
+    with path.open("wb") as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            text = json.dumps(papers, indent=1, sort_keys=True) + "\n"
+            archive.writestr(_member(PAPERS), text.encode())
+            for key in sorted(arrays):
+                buffer = io.BytesIO()
+                np.lib.format.write_array(buffer, arrays[key], allow_pickle=False)
+                archive.writestr(_member(f"{key}.npy"), buffer.getvalue())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, EPOCH)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    return member
+
+
+def _read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    with zipfile.ZipFile(path) as archive:
+        papers = json.loads(archive.read(PAPERS))
+        members = [name for name in archive.namelist() if name != PAPERS]
+        arrays = {
+            member.removesuffix(".npy"): np.lib.format.read_array(
+                io.BytesIO(archive.read(member)), allow_pickle=False
+            )
+            for member in members
+        }
+    return arrays, papers
+
+
+def _stored(name: str, arrays: dict[str, npt.NDArray[Any]], papers: Mapping[str, Any], sha256: str) -> Stored:
+    for array in arrays.values():
+        array.flags.writeable = False
+    return Stored(name, MappingProxyType(arrays), MappingProxyType(dict(papers)), sha256)
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _commit() -> str:
+    """The commit of the source, with a mark when the package differs from it; unknown without git."""
+    root = FOLDER.parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            run = subprocess.run(
+                ["git", "--no-optional-locks", *arguments],
+                cwd=root,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError:
+            return None
+        return run.stdout.strip() if run.returncode == 0 else None
+
+    head = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "rfcore")
+    return "unknown" if not head else head + (" with changes in rfcore" if changed else "")
