@@ -7,7 +7,8 @@ from rfcore.theory.integrated import IntegratedError, integrated_score_error
 from rfcore.theory.inverse_map import RealCurve, real_curve
 from rfcore.theory.linear import KL, kl, renormalized_noise
 from rfcore.theory.linear_maps import MapMoments, denoiser_moments, sampling_map_moments, split_agreement
-from rfcore.theory.pencil import Pencil, PencilSolution, pencil, solve_pencil
+from rfcore.theory.operator_valued import Pencil, Semicircle, covariance_map, semicircle, two_point
+from rfcore.theory.pencil import PencilSolution, loss_pencil, pencil, solve_pencil
 from rfcore.theory.quantiles import quantiles
 from rfcore.theory.resolvent import Resolvent, density, resolvent
 from rfcore.theory.ridge import OptimalRidge, optimal_ridge
@@ -30,6 +31,7 @@ __all__ = [
     "RealCurve",
     "Resolvent",
     "Saddle",
+    "Semicircle",
     "Share",
     "Support",
     "ThirdBulk",
@@ -37,12 +39,14 @@ __all__ = [
     "Transition",
     "TwoBulks",
     "bulk_transition",
+    "covariance_map",
     "decomposition",
     "denoiser_moments",
     "density",
     "integrated_score_error",
     "kl",
     "loss_curves",
+    "loss_pencil",
     "minimizer",
     "optimal_ridge",
     "pencil",
@@ -54,6 +58,7 @@ __all__ = [
     "replica_saddle",
     "resolvent",
     "sampling_map_moments",
+    "semicircle",
     "shares",
     "solve_pencil",
     "split_agreement",
@@ -61,4 +66,5 @@ __all__ = [
     "third_bulk",
     "timescales",
     "two_bulks",
+    "two_point",
 ]

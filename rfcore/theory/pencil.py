@@ -1,9 +1,8 @@
-"""The linear pencil of U - z and its operator-valued equation, as a program.
+"""The linear pencils of U - z and of the losses, and the answers read off their blocks.
 
-U - z is a Schur complement of a matrix L that is *linear* in independent Gaussian matrices.  The
-block-diagonal part g of E L^-1 then solves g = (E L - eta(g))^-1, where eta replaces each Gaussian
-block by its covariance.  Here L is described by its blocks and the equation is solved as it stands;
-none of the reductions of the theory (q, r, s, chi) is used.
+U - z is a Schur complement of a matrix that is *linear* in independent Gaussian matrices.  Here that
+matrix is described by its blocks and handed to :mod:`rfcore.theory.operator_valued`; none of the
+reductions of the theory (q, r, s, chi) is used.
 """
 
 from dataclasses import dataclass
@@ -12,26 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import refuse
 from rfcore.model import RandomFeatureModel
+from rfcore.theory.operator_valued import Pencil, semicircle
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Pencil:
-    """A symmetric pencil of B blocks.
-
-    size (B,): numbers of rows in units of d.  mean (B, B): scalar multiples of the identity in E L, at
-    z = 0; z_block: the block whose diagonal is mean - z.  variance (B, B): a Gaussian block (i, j) has
-    independent entries of variance variance[i, j]/d.  names: what each block stands for.
-    """
-
-    size: Array
-    mean: Array
-    variance: Array
-    z_block: int
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,63 +36,119 @@ def pencil(model: RandomFeatureModel) -> Pencil:
     (s^2 - z) y_0 + M y_2 + (v/sqrt n) Omega y_1 = f.  Finite m: no b^2 and s^2, but one more block y_4
     (n (m - 1)) for the noise contrasts, and noise in y_1.
 
-    Source: chapter 7 of the book; the method goes back to Haagerup and Thorbjornsen, and for learning
-    curves to Adlam and Pennington (2020) and Bodin and Macris (2021).
+    Source: chapter 7 of the book; for learning curves the method goes back to Adlam and Pennington (2020)
+    and Bodin and Macris (2021).
     """
     c, eps, n = model.constants, 1 / model.noise_draws, model.psi_n
-    alpha2 = float(np.exp(-2 * model.t)) * c.a**2
-    lam, w = model.covariance.eigenvalues, model.covariance.weights
-    k = lam.size
-    with_contrasts = 0 < eps < 1
-    head = 3 if with_contrasts else 2
-    size = np.concatenate([[model.psi_p, n], [n * (1 / eps - 1)] if with_contrasts else [], w, w])
-    blocks = size.size
-    y3, y2 = head + np.arange(k), head + k + np.arange(k)
-    mean, variance = np.zeros((blocks, blocks)), np.zeros((blocks, blocks))
-    mean[0, 0] = 0.0 if eps else c.s2
-    mean[1, 1] = -1.0
-    mean[y3, y2] = mean[y2, y3] = -1.0
-    mean[y3, y3] = 0.0 if eps else c.b**2
-    variance[0, y2] = 1.0
-    variance[0, 1] = (c.v2 + eps * c.s2) / n
-    variance[y3, 1] = (alpha2 * lam + eps * c.b**2) / n
-    if with_contrasts:
-        mean[2, 2] = -1.0
-        variance[0, 2] = eps * c.s2 / n
-        variance[y3, 2] = eps * c.b**2 / n
-    names = ("y_0", "y_1", *(["y_4"] if with_contrasts else []), *["y_3"] * k, *["y_2"] * k)
-    return Pencil(size, mean, variance + variance.T, 0, names)
+    lam = model.covariance.eigenvalues
+    build = _Builder(model)
+    y3, y2 = build.add("y_3", per_eigenvalue=True), build.add("y_2", per_eigenvalue=True)
+    build.tie(y3, y2, -1.0)
+    build.first_layer(y2)
+    signal = _alpha2(model) * lam
+    build.gaussian(y3, build.samples, (signal + eps * c.b**2) / n)
+    if eps == 0:
+        build.tie(y3, y3, c.b**2)
+    if build.contrasts is not None:
+        build.gaussian(y3, build.contrasts, np.full(lam.size, eps * c.b**2 / n))
+    return build.pencil()
+
+
+def loss_pencil(model: RandomFeatureModel) -> Pencil:
+    """The pencil of U - z in which the noise has blocks of its own, y_5 = M^T y_0 and y_6 = b V^T y_0.
+
+    y_3 and y_2 carry the signal as in :func:`pencil`, now y_2 = y_6 + (alpha/sqrt n) Sigma^1/2 Z y_1.
+    With L^-1 = [..] in blocks, summed over the eigenvalues of Sigma, for any number of noise draws:
+
+        T_x = (1/d) tr Vt^T R V = (1/d) tr [3, 6]            T_1 = (1/d) tr V^T R V = 1 + (1/d) tr [6, 6]/b^2
+        T_2 = (1/d) tr V^T R_1 Ut R_2 V = (1/d) tr [6, .] J [., 6]/b^2
+
+    with J = v^2 + s^2 on y_0 and alpha^2 lambda + b^2 on y_3: the traces of which the losses are made.
+
+    Source: chapter 7 of the book; for m = 1 and infinity compare George, Veiga and Macris (2025).
+    """
+    c, eps, n = model.constants, 1 / model.noise_draws, model.psi_n
+    lam = model.covariance.eigenvalues
+    build = _Builder(model)
+    y3, y2, y5, y6 = (build.add(name, per_eigenvalue=True) for name in ("y_3", "y_2", "y_5", "y_6"))
+    for one, other, value in ((y3, y2, -1.0), (y3, y6, 1.0), (y5, y6, -1.0)):
+        build.tie(one, other, value)
+    build.first_layer(y2)
+    build.gaussian(y3, build.samples, _alpha2(model) * lam / n)
+    if eps == 0:
+        build.tie(y5, y5, c.b**2)
+    else:
+        build.gaussian(y5, build.samples, np.full(lam.size, eps * c.b**2 / n))
+    if build.contrasts is not None:
+        build.gaussian(y5, build.contrasts, np.full(lam.size, eps * c.b**2 / n))
+    return build.pencil()
 
 
 def solve_pencil(model: RandomFeatureModel, z: complex, steps: int = 20_000) -> PencilSolution:
-    """Iterate g <- average of g and (E L - z e_0 - eta(g))^-1, eta(g)_ii = sum_j size_j variance_ij g_jj.
+    """q, r and s at one point z off [0, inf), from the operator-valued equation of :func:`pencil`.
 
-    z must lie off the positive real axis; the iteration takes of the order of 1/Im z steps.  r and s come
-    from the blocks of y_3, y_2: (1/d) tr g_33 = psi_p s and (1/d) tr Sigma g_33 = psi_p r.
-    Raises ValueError for z on [0, inf), RuntimeError if the residual stays above 1e-12.
+    r and s come from the blocks of y_3: (1/d) tr g_33 = psi_p s and (1/d) tr Sigma g_33 = psi_p r.
+    Raises as :func:`rfcore.theory.semicircle`.
     """
-    z = complex(z)
-    if z.imag == 0 and z.real >= 0:
-        raise refuse("z", z, "a point off the half-line [0, inf)")
-    form = pencil(model)
-    shift = form.mean.astype(complex)
-    shift[form.z_block, form.z_block] -= z
-    flow = form.variance * form.size
-    g = np.linalg.inv(shift + 0)
-    residual, used = np.inf, steps
-    for k in range(steps):
-        new = np.linalg.inv(shift - np.diag(flow @ np.diag(g)))
-        residual = float(np.max(np.abs(new - g)) / np.max(np.abs(g)))
-        if residual < 1e-13:
-            used = k
-            break
-        g = (g + new) / 2
-    if residual > 1e-12:
-        raise RuntimeError(
-            f"the pencil of {model!r} has not converged at z = {z!r} (residual {residual:.1e})"
-        )
-    three = np.array([name == "y_3" for name in form.names])
-    own, weight = np.diag(g)[three], form.size[three]
+    answer = semicircle(pencil(model), z, steps)
+    three = np.array([name == "y_3" for name in answer.pencil.names])
+    own, weight = np.diag(answer.g)[three], answer.pencil.size[three]
     s = complex(weight @ own) / model.psi_p
     r = complex((weight * model.covariance.eigenvalues) @ own) / model.psi_p
-    return PencilSolution(complex(g[0, 0]), r, s, g, residual, used)
+    q = complex(answer.g[0, 0])
+    return PencilSolution(q, r, s, answer.g, float(answer.residual), int(answer.iterations))
+
+
+def _alpha2(model: RandomFeatureModel) -> float:
+    return float(np.exp(-2 * model.t)) * model.constants.a**2
+
+
+class _Builder:
+    """Collects blocks, ties (multiples of the identity) and Gaussian blocks of the model's pencils."""
+
+    def __init__(self, model: RandomFeatureModel) -> None:
+        c, eps, n = model.constants, 1 / model.noise_draws, model.psi_n
+        self.weights = model.covariance.weights
+        self.size: list[float] = []
+        self.names: list[str] = []
+        self.ties: list[tuple[Array, Array, float]] = []
+        self.places: list[tuple[int, int, float]] = []
+        self.features, self.samples = self.add("y_0", model.psi_p), self.add("y_1", n)
+        self.contrasts = self.add("y_4", n * (1 / eps - 1)) if 0 < eps < 1 else None
+        self.tie(self.features, self.features, 0.0 if eps else c.s2)
+        self.tie(self.samples, self.samples, -1.0)
+        self.gaussian(self.features, self.samples, np.array([(c.v2 + eps * c.s2) / n]))
+        if self.contrasts is not None:
+            self.tie(self.contrasts, self.contrasts, -1.0)
+            self.gaussian(self.features, self.contrasts, np.array([eps * c.s2 / n]))
+
+    def add(self, name: str, size: float = 0.0, per_eigenvalue: bool = False) -> Array:
+        """New blocks; their indices."""
+        sizes = self.weights.tolist() if per_eigenvalue else [size]
+        first = len(self.size)
+        self.size += sizes
+        self.names += [name] * len(sizes)
+        return np.arange(first, len(self.size))
+
+    def tie(self, one: Array, other: Array, value: float) -> None:
+        self.ties.append((one, other, value))
+
+    def first_layer(self, blocks: Array) -> None:
+        """M between the features and the given blocks."""
+        self.gaussian(self.features, blocks, np.ones(blocks.size))
+
+    def gaussian(self, one: Array, other: Array, variance: Array) -> None:
+        """An independent Gaussian matrix, entries of variance variance/d, at each (one, other)."""
+        for i, j, v in np.broadcast(one, other, variance):
+            self.places.append((int(i), int(j), float(v)))
+
+    def pencil(self) -> Pencil:
+        blocks = len(self.size)
+        constant = np.zeros((blocks, blocks))
+        for one, other, value in self.ties:
+            constant[one, other] = constant[other, one] = value
+        places = [place for place in self.places if place[2] > 0]
+        gaussian = np.zeros((len(places), blocks, blocks))
+        for k, (i, j, v) in enumerate(places):
+            gaussian[k, i, j] = np.sqrt(v)
+        return Pencil(np.array(self.size), constant, gaussian, 0, tuple(self.names))

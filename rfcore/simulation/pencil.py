@@ -1,0 +1,71 @@
+"""Linear pencils drawn at finite d: the whole matrix, its inverse, and the normalised block traces."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rfcore.checks import refuse, whole
+from rfcore.theory.operator_valued import Pencil
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPencil:
+    """One draw of a pencil: matrix (N, N) is L at z = 0, block i fills rows start[i] to start[i + 1]."""
+
+    pencil: Pencil
+    matrix: Array
+    start: Array
+
+    def block(self, matrix: Array, i: int, j: int) -> Array:
+        """Block (i, j) of a matrix of the pencil's size."""
+        return matrix[self.start[i] : self.start[i + 1], self.start[j] : self.start[j + 1]]
+
+    def at(self, z: complex) -> Array:
+        """L(z) (N, N)."""
+        shifted = self.matrix.astype(np.result_type(z, float))
+        own = np.arange(self.start[self.pencil.z_block], self.start[self.pencil.z_block + 1])
+        shifted[own, own] -= z
+        return shifted
+
+    def inverse(self, z: complex) -> Array:
+        """L(z)^-1 (N, N)."""
+        return np.linalg.inv(self.at(z))
+
+    def traces(self, matrix: Array) -> Array:
+        """Traces (B, B) of the blocks divided by their number of rows; 0 between blocks of different size."""
+        rows = np.diff(self.start)
+        each = np.zeros((rows.size, rows.size), dtype=matrix.dtype)
+        for i, j in np.ndindex(each.shape):
+            if rows[i] == rows[j]:
+                each[i, j] = np.trace(self.block(matrix, i, j)) / rows[i]
+        return each
+
+
+def draw_pencil(pencil: Pencil, d: int, seed: int) -> DrawnPencil:
+    """Draw the Gaussian matrices X_k of a pencil at dimension d: independent entries of variance 1/d.
+
+    Raises ValueError if a block has no whole number of rows at this d.
+    """
+    d = whole("d", d)
+    rows = np.rint(pencil.size * d).astype(int)
+    if not np.allclose(rows, pencil.size * d, rtol=1e-9) or rows.min() < 1:
+        raise refuse("d", d, "a dimension at which every block has a whole number of rows")
+    start = np.concatenate([[0], np.cumsum(rows)])
+    matrix = np.zeros((start[-1], start[-1]))
+    drawn = DrawnPencil(pencil, matrix, start)
+    for i, j in zip(*np.nonzero(pencil.constant), strict=True):
+        drawn.block(matrix, i, j)[:] = pencil.constant[i, j] * np.eye(rows[i])
+    rng = np.random.default_rng(seed)
+    for c in pencil.gaussian:
+        places = list(zip(*np.nonzero(c), strict=True))
+        if not places:
+            continue
+        x = rng.normal(size=(rows[places[0][0]], rows[places[0][1]])) / np.sqrt(d)
+        for i, j in places:
+            drawn.block(matrix, i, j)[:] += c[i, j] * x
+            drawn.block(matrix, j, i)[:] += c[i, j] * x.T
+    return drawn
