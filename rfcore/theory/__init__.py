@@ -11,12 +11,13 @@ from rfcore.theory.operator_valued import Pencil, Semicircle, covariance_map, se
 from rfcore.theory.pencil import PencilSolution, loss_pencil, pencil, solve_pencil
 from rfcore.theory.quantiles import quantiles
 from rfcore.theory.resolvent import Resolvent, density, resolvent
-from rfcore.theory.ridge import OptimalRidge, optimal_ridge
+from rfcore.theory.ridge import OptimalRidge, optimal_ridge, ridge_slope
 from rfcore.theory.shares import Share, shares
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
 from rfcore.theory.transition import Transition, bulk_transition
 from rfcore.theory.verbs import loss_curves, minimizer
+from rfcore.theory.wide import WideMinimizer, wide_minimizer
 
 __all__ = [
     "Atom",
@@ -38,6 +39,7 @@ __all__ = [
     "Timescales",
     "Transition",
     "TwoBulks",
+    "WideMinimizer",
     "bulk_transition",
     "covariance_map",
     "decomposition",
@@ -57,6 +59,7 @@ __all__ = [
     "replica_gradient",
     "replica_saddle",
     "resolvent",
+    "ridge_slope",
     "sampling_map_moments",
     "semicircle",
     "shares",
@@ -66,5 +69,6 @@ __all__ = [
     "third_bulk",
     "timescales",
     "two_bulks",
+    "wide_minimizer",
     "two_point",
 ]

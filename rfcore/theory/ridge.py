@@ -4,43 +4,78 @@ import dataclasses
 import math
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import numpy.typing as npt
+from scipy.optimize import brentq
 
 from rfcore.answers import Minimizer
+from rfcore.checks import positive
 from rfcore.model import RandomFeatureModel
+from rfcore.theory._continuation import TOLERANCE, below_spectrum
+from rfcore.theory._equations import Parameters, newton, parameters
+from rfcore.theory._traces import from_unknowns, pair, solved, t_cross, t_test
 from rfcore.theory.minimizer import minimizer
 
+Array = npt.NDArray[np.float64]
 PER_DECADE = 6
+DECADES = 14
+TILT = 1e-5  # relative imaginary step; the error of the slope is about its square
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimalRidge:
-    """The best ridge mu (0 if none helps), and the losses there."""
+    """The best ridge mu (0 if none helps), the losses there, and dL_test/dlog mu (nan at mu = 0)."""
 
     ridge: float
     minimizer: Minimizer
+    slope: float
 
 
 def optimal_ridge(model: RandomFeatureModel) -> OptimalRidge:
     """Minimise L_test(mu) over mu >= 0; the ridge of the question itself is ignored.
 
-    A grid of six points a decade over every scale of U finds the valley, a bounded Brent search its
-    bottom (relative accuracy of mu about 1e-6).
-    Source: the lower envelope of Urfin et al. (2026); by scanning, no closed form is used.
+    A grid of six points a decade over every scale of U finds the valley, a root of the exact derivative
+    (:func:`ridge_slope`) its bottom.  Raises RuntimeError if the solver fails.
+    Source: the lower envelope of Urfin et al. (2026); chapter 10 of the book.
     """
-    c, cov = model.constants, model.covariance
-    top = 10 * (c.v2 + c.s2 + (c.b**2 + c.a**2 * float(cov.eigenvalues.max())) * (1 + model.psi_p))
-    grid = np.geomspace(1e-9 * top, top, 9 * PER_DECADE + 1)
-
-    def test(log_mu: float) -> float:
-        return minimizer(dataclasses.replace(model, ridge=math.exp(log_mu))).test
-
-    values = [test(x) for x in np.log(grid)]
+    par = parameters(dataclasses.replace(model, ridge=0.0))
+    top = 10 * (par.v2 + par.s2 + (par.b2 + par.alpha2 * float(par.lam.max())) * (1 + par.psi_p))
+    top *= 1 + 1 / par.psi_n
+    grid = np.geomspace(top * 10.0**-DECADES, top, DECADES * PER_DECADE + 1)
+    values = _test_losses(par, grid)
     k = int(np.argmin(values))
-    bounds = (math.log(grid[max(k - 1, 0)]), math.log(grid[min(k + 1, grid.size - 1)]))
-    found = minimize_scalar(test, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     none = minimizer(dataclasses.replace(model, ridge=0.0))
-    if none.test <= found.fun:
-        return OptimalRidge(0.0, none)
-    mu = math.exp(found.x)
-    return OptimalRidge(mu, minimizer(dataclasses.replace(model, ridge=mu)))
+    if k == 0 or none.test <= values[k]:
+        return OptimalRidge(0.0, none, math.nan)
+
+    def slope(log_mu: float) -> float:
+        return ridge_slope(dataclasses.replace(model, ridge=math.exp(log_mu)))
+
+    low, high = math.log(grid[k - 1]), math.log(grid[min(k + 1, grid.size - 1)])
+    log_mu = math.log(grid[k])
+    if slope(low) < 0 < slope(high):  # else the valley is flat to round-off, and any point of it will do
+        log_mu = brentq(slope, low, high, xtol=1e-12)
+    mu = math.exp(log_mu)
+    return OptimalRidge(mu, minimizer(dataclasses.replace(model, ridge=mu)), slope(log_mu))
+
+
+def ridge_slope(model: RandomFeatureModel) -> float:
+    """dL_test/dlog mu at the ridge mu > 0 of the question.
+
+    L_test is analytic in mu, so its derivative is Im L_test(mu + i h)/h up to h^2: one evaluation off
+    the axis, and no difference of nearly equal numbers.
+    Raises ValueError for mu = 0.
+    """
+    mu = positive("ridge", model.ridge)
+    par = parameters(model)
+    point = solved(par, np.array([-mu * (1 + 1j * TILT)]))
+    return float(np.imag(1 - 2 * t_cross(par, point) + t_test(pair(par, point, point)))[0] / TILT)
+
+
+def _test_losses(par: Parameters, ridges: Array) -> Array:
+    """L_test at many ridges > 0 at once."""
+    x, _ = below_spectrum(par, par.floor + ridges)
+    _, _, residual = newton(par, x, -(par.floor + ridges))
+    if np.any(residual > TOLERANCE):
+        raise RuntimeError(f"no convergence for a ridge (residual {residual.max():.1e})")
+    point = from_unknowns(par, x[0], x[1], x[2], residual)
+    return np.asarray(1 - 2 * t_cross(par, point) + t_test(pair(par, point, point)))
