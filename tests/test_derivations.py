@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rfcore as rf
-from rfcore.theory.derivations import replica_action, replica_gradient, replica_saddle
+from rfcore.theory.derivations import reduced_action, replica_action, replica_gradient, replica_saddle
 from rfcore.theory.pencil import solve_pencil
 
 TWO = rf.Covariance([0.5, 1.5], [0.5, 0.5])
@@ -69,6 +69,21 @@ def test_action_is_the_log_determinant(model: rf.RandomFeatureModel) -> None:
 
 
 @pytest.mark.parametrize("model", QUESTIONS, ids=IDS)
+@pytest.mark.parametrize("z", [-2.0, -0.02])
+def test_reduced_action_has_its_minimum_at_the_resolvent(model: rf.RandomFeatureModel, z: float) -> None:
+    """Its value is that of the saddle, and every other point, near or far, lies higher."""
+    answer, rng = rf.theory.resolvent(model, z), np.random.default_rng(0)
+    least = np.array([answer.q.real, answer.chi_1.real, answer.chi_2.real])
+    if model.noise_draws == 1:
+        least[2] = 1.0
+    action = replica_saddle(model, z).action
+    assert reduced_action(model, z, *least) == pytest.approx(action, abs=1e-12)
+    for size in (1e-3, 0.1, 3.0):
+        away = least * np.exp(size * rng.normal(size=(200, 3)))
+        assert np.all(reduced_action(model, z, *away.T) > action)
+
+
+@pytest.mark.parametrize("model", QUESTIONS, ids=IDS)
 @pytest.mark.parametrize("z", [0.5 + 0.5j, 2 + 0.1j, -0.3])
 def test_pencil_is_the_resolvent(model: rf.RandomFeatureModel, z: complex) -> None:
     solution, answer = solve_pencil(model, z), rf.theory.resolvent(model, z)
@@ -79,5 +94,7 @@ def test_pencil_is_the_resolvent(model: rf.RandomFeatureModel, z: complex) -> No
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match="z = 0.5 is not allowed"):
         replica_saddle(QUESTIONS[0], 0.5)
+    with pytest.raises(ValueError, match="chi_1 = -1.0 is not allowed"):
+        reduced_action(QUESTIONS[0], -1.0, 1.0, [0.5, -1.0])
     with pytest.raises(ValueError, match="z = .* is not allowed"):
         solve_pencil(QUESTIONS[0], 1.0)

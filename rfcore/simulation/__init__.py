@@ -13,6 +13,7 @@ from rfcore.model import RandomFeatureModel
 from rfcore.simulation import descent, dynamics
 from rfcore.simulation import features as _features
 from rfcore.simulation.features import Moments, moments
+from rfcore.simulation.partition import log_partition
 from rfcore.simulation.pencil import DrawnPencil, draw_pencil
 from rfcore.simulation.linear import kl
 from rfcore.simulation.linear_maps import Estimate, denoiser_moments, sampling_map_moments, split_agreement
@@ -28,6 +29,7 @@ __all__ = [
     "eigenvalues",
     "features",
     "kl",
+    "log_partition",
     "loss_curves",
     "minimizer",
     "moments",

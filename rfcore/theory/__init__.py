@@ -2,12 +2,19 @@
 
 from rfcore.theory.asymptotic import ThirdBulk, TwoBulks, third_bulk, two_bulks
 from rfcore.theory.decomposition import Decomposition, decomposition
-from rfcore.theory.derivations import Saddle, replica_action, replica_gradient, replica_saddle
+from rfcore.theory.derivations import (
+    Saddle,
+    reduced_action,
+    replica_action,
+    replica_gradient,
+    replica_saddle,
+)
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
 from rfcore.theory.inverse_map import RealCurve, real_curve
 from rfcore.theory.linear import KL, kl, renormalized_noise
 from rfcore.theory.linear_maps import MapMoments, denoiser_moments, sampling_map_moments, split_agreement
 from rfcore.theory.operator_valued import Pencil, Semicircle, covariance_map, semicircle, two_point
+from rfcore.theory.partition import LogPartition, ReplicatedMoment, log_partition, replicated_moment
 from rfcore.theory.pencil import PencilSolution, loss_pencil, pencil, solve_pencil
 from rfcore.theory.quantiles import quantiles
 from rfcore.theory.resolvent import Resolvent, density, resolvent
@@ -25,11 +32,13 @@ __all__ = [
     "Decomposition",
     "IntegratedError",
     "KL",
+    "LogPartition",
     "MapMoments",
     "OptimalRidge",
     "Pencil",
     "PencilSolution",
     "RealCurve",
+    "ReplicatedMoment",
     "Resolvent",
     "Saddle",
     "Semicircle",
@@ -47,6 +56,7 @@ __all__ = [
     "density",
     "integrated_score_error",
     "kl",
+    "log_partition",
     "loss_curves",
     "loss_pencil",
     "minimizer",
@@ -54,10 +64,12 @@ __all__ = [
     "pencil",
     "quantiles",
     "real_curve",
+    "reduced_action",
     "renormalized_noise",
     "replica_action",
     "replica_gradient",
     "replica_saddle",
+    "replicated_moment",
     "resolvent",
     "ridge_slope",
     "sampling_map_moments",

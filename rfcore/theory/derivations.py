@@ -1,6 +1,7 @@
 """The replica-symmetric action and its saddle point, as a program.
 
 The solver of :mod:`rfcore.theory.resolvent` is not used, so that agreement with it is a test of both.
+Fluctuations around the saddle, and moments at finite size, are in :mod:`rfcore.theory.partition`.
 """
 
 import math
@@ -55,6 +56,40 @@ def replica_action(model: RandomFeatureModel, z: float, order: npt.ArrayLike) ->
     samples = model.psi_n / model.psi_p * (math.log1p(t_c + t_d / m) + noise)
     network = float(w @ np.log1p(model.psi_p * q * (s_hat + r_hat * lam))) / model.psi_p
     return float(-math.log(q) - z * q - 1 + network - s_hat * s - r_hat * r + samples)
+
+
+def reduced_action(
+    model: RandomFeatureModel,
+    z: npt.ArrayLike,
+    q: npt.ArrayLike,
+    chi_1: npt.ArrayLike,
+    chi_2: npt.ArrayLike = 1.0,
+) -> Array:
+    """The action after r, s and the conjugates are eliminated; at real z < 0 its minimum is that of Phi.
+
+        Phi = -log q + q (-z + chi_1 v^2 + zeta s^2) - 1 + (1/psi_p) <log(1 + kappa psi_p q)>
+              + (psi_n/psi_p) [chi_1 - 1 - log chi_1 + (m - 1)(chi_2 - 1 - log chi_2)]
+
+    with zeta = chi_1/m + (1 - 1/m) chi_2 and kappa = zeta b^2 + chi_1 alpha^2 lambda.  At m = infinity
+    chi_2 = zeta = 1 whatever is given; at m = 1 chi_2 has no effect.
+
+    z : real numbers; q, chi_1, chi_2 : numbers > 0; all broadcast, and the answer has their common shape.
+    Source: chapter 6 of the book.
+    """
+    q, chi_1, chi_2 = (np.asarray(x, dtype=float) for x in (q, chi_1, chi_2))
+    for name, x in (("q", q), ("chi_1", chi_1), ("chi_2", chi_2)):
+        if not np.all(x > 0):
+            raise refuse(name, float(x.min()), "numbers > 0")
+    c, m = model.constants, model.noise_draws
+    few = not math.isinf(m)
+    zeta = chi_1 / m + (1 - 1 / m) * chi_2 if few else np.ones(())
+    lam, w = model.covariance.eigenvalues, model.covariance.weights
+    alpha2 = math.exp(-2 * model.t) * c.a**2
+    kappa = (zeta * c.b**2)[..., None] + chi_1[..., None] * (alpha2 * lam)
+    network = np.log1p(kappa * (model.psi_p * q)[..., None]) @ w / model.psi_p
+    samples = chi_1 - 1 - np.log(chi_1) + ((m - 1) * (chi_2 - 1 - np.log(chi_2)) if few else 0.0)
+    energy = q * (-np.asarray(z, dtype=float) + chi_1 * c.v2 + zeta * c.s2)
+    return np.asarray(-np.log(q) + energy - 1 + network + model.psi_n / model.psi_p * samples)
 
 
 def replica_gradient(model: RandomFeatureModel, z: float, order: npt.ArrayLike) -> Array:
