@@ -56,7 +56,9 @@ def sampling_map_moments(model: LinearModel, start_variance: float, end_variance
     fine = _moments(model, nodes, weights, constants, 0.0)
     coarse = _moments(model, nodes[::2], 2 * weights[::2], 2 * constants[::2], 0.0, variance=False)
     # The trapezoid rule converges geometrically: halving the step squares the error.
-    error = float(np.max(np.abs(fine.mean - coarse.mean) / np.abs(fine.mean))) ** 2
+    # A direction without variance has mean zero, and no error.
+    scale = np.where(fine.mean == 0, 1.0, np.abs(fine.mean))
+    error = float(np.max(np.abs(fine.mean - coarse.mean) / scale)) ** 2
     return MapMoments(fine.mean, fine.scaled_variance, max(error, 1e-15))
 
 
