@@ -27,8 +27,8 @@ Array = npt.NDArray[np.float64]
 class WideMinimizer:
     """The losses of :class:`Minimizer` at leading order for d << n, p, and what they are made of.
 
-    signal : x = chi_1/zeta; on average the score is that of Gaussian data of covariance x Sigma
-    samples, noise : omega and Theta, the variance due to the samples and to their frozen noise
+    signal : l = chi_1/zeta; on average the score is that of Gaussian data of covariance l Sigma
+    samples, noise : F_x and F_xi, the fluctuations due to the samples and to their frozen noise
     bias, variance : parts of the score error (the variance over first layers vanishes here)
     """
 
@@ -50,8 +50,8 @@ class WideMinimizer:
 def wide_minimizer(model: RandomFeatureModel) -> WideMinimizer:
     """Losses at the end of training as psi_p, psi_n -> infinity at fixed p/n; delta = Delta e^2t/lambda:
 
-        L_test = < [(1 + Theta) x^2 + (1 + omega) delta]/(x + delta)^2 >
-        Delta bias = < delta (1 - x)^2/((1 + delta)(x + delta)^2) >
+        L_test = < [(1 + F_xi) l^2 + (1 + F_x) delta]/(l + delta)^2 >
+        Delta bias = < delta (1 - l)^2/((1 + delta)(l + delta)^2) >
 
     The ridge mu is kept as it is, while psi_p grows; only p/n is read from psi_p and psi_n.  At p = n m
     without ridge test and empirical loss and variance are infinite.
@@ -64,20 +64,20 @@ def wide_minimizer(model: RandomFeatureModel) -> WideMinimizer:
         raise refuse("v^2 of the activation", c.v2, "a number > 0: a linear network has another limit")
     mean, whole = c.v2 + c.s2 / m, c.v2 + c.s2
     if mu == 0 and ratio >= m:  # interpolation: chi_1, chi_2 -> 0 at a fixed ratio
-        chi_1, x = 0.0, c.s2 / (c.s2 + (m - 1) * c.v2)
+        chi_1, left = 0.0, c.s2 / (c.s2 + (m - 1) * c.v2)
         excess = math.inf if ratio == m else 1 / (ratio - m)
         samples = excess * whole / mean
         noise = excess * whole * (1 / (m * mean) + (m - 1) / c.s2)
     else:
         y = leverage_root(model)
         chi_1, chi_2 = 1 / (1 + mean * y), 1 / (1 + c.s2 * y / m)
-        x = chi_1 if math.isinf(m) else chi_1 / (chi_1 / m + (1 - 1 / m) * chi_2)
+        left = chi_1 if math.isinf(m) else chi_1 / (chi_1 / m + (1 - 1 / m) * chi_2)
         contrasts = 0.0 if math.isinf(m) else (m - 1) * (1 - chi_2) ** 2
         spread = ((1 - chi_1) ** 2 + contrasts) / ratio
         response = y * y / ratio * whole / (1 - spread)
         samples = response * chi_1**2 * mean
         noise = samples / m + response * (1 - 1 / m) / m * chi_2**2 * c.s2
-    return _losses(model, chi_1, x, samples, noise)
+    return _losses(model, chi_1, left, samples, noise)
 
 
 def leverage_root(model: RandomFeatureModel) -> float:
@@ -99,23 +99,25 @@ def leverage_root(model: RandomFeatureModel) -> float:
     return math.exp(brentq(excess, low, high, xtol=1e-15, rtol=1e-15, maxiter=500))
 
 
-def _losses(model: RandomFeatureModel, chi_1: float, x: float, samples: float, noise: float) -> WideMinimizer:
+def _losses(
+    model: RandomFeatureModel, chi_1: float, left: float, samples: float, noise: float
+) -> WideMinimizer:
     """The averages over the law of the covariance; directions with lambda = 0 carry no loss."""
     c, m, delta_t = model.constants, model.noise_draws, model.delta
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     seen = lam > 0
     w, delta = w[seen], delta_t * math.exp(2 * model.t) / lam[seen]
     whole, mean = c.v2 + c.s2, c.v2 + c.s2 / m
-    square = w / (x + delta) ** 2
+    square = w / (left + delta) ** 2
     lowest = float(w @ (1 / (1 + delta)))
-    bias = float(square @ (delta * (1 - x) ** 2 / (1 + delta)))
-    variance = float(square @ (noise * x**2 + samples * delta))
+    bias = float(square @ (delta * (1 - left) ** 2 / (1 + delta)))
+    variance = float(square @ (noise * left**2 + samples * delta))
     own = (1 - chi_1) * c.v2 / mean  # overlap of a sample with itself
     fresh = (c.s2 + (1 - 2 * own) * c.v2 + own**2 * mean) / whole
-    empirical = float(square @ (x**2 * (1 + own**2 / m) + delta * (1 - own) ** 2)) + fresh * variance
-    train = float(w @ (chi_1 / (x + delta)))
+    empirical = float(square @ (left**2 * (1 + own**2 / m) + delta * (1 - own) ** 2)) + fresh * variance
+    train = float(w @ (chi_1 / (left + delta)))
     if model.ridge > 0:
         train -= model.ridge * variance / whole
     return WideMinimizer(
-        x, samples, noise, bias / delta_t, variance / delta_t, train, lowest + bias + variance, empirical
+        left, samples, noise, bias / delta_t, variance / delta_t, train, lowest + bias + variance, empirical
     )
