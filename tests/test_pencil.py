@@ -13,7 +13,7 @@ from rfcore.simulation.pencil import draw_pencil
 from rfcore.theory import _traces as traces
 from rfcore.theory._equations import parameters
 from rfcore.theory.operator_valued import Pencil, covariance_map, response, semicircle, step, two_point
-from rfcore.theory.pencil import loss_pencil, pencil, solve_pencil
+from rfcore.theory.pencil import loss_pencil, pencil, pencil_traces, solve_pencil
 
 TWO = rf.Covariance([0.5, 1.5], [0.5, 0.5])
 QUESTIONS = [
@@ -115,20 +115,16 @@ def test_corner_of_the_inverse_is_the_resolvent_of_the_drawn_matrix(model, form)
     if model.covariance.eigenvalues.size > 3:
         model = dataclasses.replace(model, covariance=TWO)
     drawn, c = draw_pencil(form(model), d, seed=1), model.constants
-    at = {name: [k for k, n in enumerate(drawn.pencil.names) if n == name] for name in drawn.pencil.names}
-
-    def row(one: str, other: str) -> np.ndarray:
-        """A named row of Gaussian blocks, all eigenvalues one below the other."""
-        return np.vstack([np.hstack([drawn.block(drawn.matrix, i, j) for j in at[other]]) for i in at[one]])
-
-    first = row("y_0", "y_2")  # M
+    names, big = drawn.pencil.names, drawn.matrix
+    first = drawn.named(big, "y_0", "y_2")  # M
     one = np.eye(len(first))
     u = c.s2 * one + c.b**2 * first @ first.T if eps == 0 else 0 * one
     for group in ("y_1", "y_4"):
-        if group in at:
-            inner = row("y_3", group) + (row("y_5", group) if "y_5" in at else 0)
-            vectors = row("y_0", group) + first @ inner
-            u = u + vectors @ vectors.T
+        inner = drawn.named(big, "y_3", group)
+        if "y_5" in names:
+            inner = inner + drawn.named(big, "y_5", group)
+        vectors = drawn.named(big, "y_0", group) + first @ inner
+        u = u + vectors @ vectors.T
     corner = drawn.block(drawn.inverse(z), 0, 0)
     np.testing.assert_allclose(corner, np.linalg.inv(u - z * one), rtol=1e-9, atol=1e-11)
 
@@ -136,23 +132,26 @@ def test_corner_of_the_inverse_is_the_resolvent_of_the_drawn_matrix(model, form)
 @QUESTION
 def test_loss_traces_of_the_pencil_are_those_of_the_solver(model: rf.RandomFeatureModel) -> None:
     """T_1, T_x and T_2 at two points, against the leave-one-out formulas of theory._traces."""
-    par, c = parameters(model), model.constants
-    form, points = loss_pencil(model), (-0.3 + 0j, 0.5 + 0.2j)
-    one, two = (semicircle(form, z) for z in points)
-    three, six = (np.flatnonzero(np.array(form.names) == name) for name in ("y_3", "y_6"))
-    weight, lam = form.size[six], model.covariance.eigenvalues
+    par = parameters(model)
+    points = (-0.3 + 0j, 0.5 + 0.2j)
     a, b = (traces.solved(par, np.array(z)) for z in points)
-    for answer, exact in ((one, a), (two, b)):
-        train = 1 + weight @ np.diag(answer.g)[six] / c.b**2
-        assert train == pytest.approx(complex(traces.t_train(par, exact)), rel=1e-10)
-        cross = weight @ answer.g[three, six]
-        assert cross == pytest.approx(complex(traces.t_cross(par, exact)), rel=1e-10)
-    source = np.zeros((form.size.size,) * 2)
-    source[0, 0] = c.v2 + c.s2
-    source[three, three] = par.alpha2 * lam + par.b2
-    got = weight @ np.diag(two_point(one, two, source))[six] / c.b**2
-    expected = traces.pair(par, a, b).t2((par.v2 + par.s2, par.b2, par.alpha2))
-    assert got == pytest.approx(complex(expected), rel=1e-10)
+    got, back = pencil_traces(model, *points), pencil_traces(model, *points[::-1])
+    for answer, exact in ((got, a), (back, b)):
+        assert answer.train == pytest.approx(complex(traces.t_train(par, exact)), rel=1e-10)
+        assert answer.cross == pytest.approx(complex(traces.t_cross(par, exact)), rel=1e-10)
+        expected = traces.pair(par, a, b).t2((par.v2 + par.s2, par.b2, par.alpha2))
+        assert answer.test == pytest.approx(complex(expected), rel=1e-10)
+        slope = (got.train - back.train) / (points[0] - points[1])  # R_1 R_2 = (R_1 - R_2)/(z_1 - z_2)
+        assert answer.norm == pytest.approx(slope, rel=1e-10)
+
+
+@QUESTION
+@pytest.mark.parametrize("ridge", [1e-3, 0.3])
+def test_losses_of_the_ridge_minimizer(model: rf.RandomFeatureModel, ridge: float) -> None:
+    t = pencil_traces(model, -ridge)
+    got = [1 - t.train - ridge * t.norm, 1 - 2 * t.cross + t.test]
+    end = rf.theory.minimizer(dataclasses.replace(model, ridge=ridge))
+    np.testing.assert_allclose(np.array(got), [end.train, end.test], rtol=1e-8)
 
 
 @pytest.mark.parametrize("form", [twisted(), rotated(squares()), pencil(QUESTIONS[1])])

@@ -24,6 +24,14 @@ class DrawnPencil:
         """Block (i, j) of a matrix of the pencil's size."""
         return matrix[self.start[i] : self.start[i + 1], self.start[j] : self.start[j + 1]]
 
+    def named(self, matrix: Array, one: str, other: str) -> Array:
+        """All blocks of a matrix whose row block is called ``one`` and whose column block ``other``."""
+        return np.asarray(matrix[np.ix_(self._rows(one), self._rows(other))])
+
+    def _rows(self, name: str) -> Array:
+        parts = [np.arange(*self.start[k : k + 2]) for k, own in enumerate(self.pencil.names) if own == name]
+        return np.concatenate([np.arange(0), *parts])
+
     def at(self, z: complex) -> Array:
         """L(z) (N, N)."""
         shifted = self.matrix.astype(np.result_type(z, float))

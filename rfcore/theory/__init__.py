@@ -15,7 +15,14 @@ from rfcore.theory.linear import KL, kl, renormalized_noise
 from rfcore.theory.linear_maps import MapMoments, denoiser_moments, sampling_map_moments, split_agreement
 from rfcore.theory.operator_valued import Pencil, Semicircle, covariance_map, semicircle, two_point
 from rfcore.theory.partition import LogPartition, ReplicatedMoment, log_partition, replicated_moment
-from rfcore.theory.pencil import PencilSolution, loss_pencil, pencil, solve_pencil
+from rfcore.theory.pencil import (
+    PencilSolution,
+    PencilTraces,
+    loss_pencil,
+    pencil,
+    pencil_traces,
+    solve_pencil,
+)
 from rfcore.theory.quantiles import quantiles
 from rfcore.theory.resolvent import Resolvent, density, resolvent
 from rfcore.theory.ridge import OptimalRidge, optimal_ridge, ridge_slope
@@ -37,6 +44,7 @@ __all__ = [
     "OptimalRidge",
     "Pencil",
     "PencilSolution",
+    "PencilTraces",
     "RealCurve",
     "ReplicatedMoment",
     "Resolvent",
@@ -62,6 +70,7 @@ __all__ = [
     "minimizer",
     "optimal_ridge",
     "pencil",
+    "pencil_traces",
     "quantiles",
     "real_curve",
     "reduced_action",

@@ -202,7 +202,7 @@ def _at(pencil: Pencil, z: complex, steps: int) -> tuple[Array, float, int, floa
         while moved >= goal and used < steps:
             new = step(pencil, where, g)
             moved, g, used = _distance(new, g), (g + new) / 2, used + 1
-        polished, residual = _newton(pencil, where, g)
+        polished, residual = newton(pencil, where, g)
         lowest = np.diagonal(polished).imag.min() / np.abs(polished).max()
         if residual < TOLERANCE and lowest >= -TOLERANCE:
             g = polished
@@ -212,7 +212,7 @@ def _at(pencil: Pencil, z: complex, steps: int) -> tuple[Array, float, int, floa
     return g, residual, used, float(rate)
 
 
-def _newton(pencil: Pencil, z: Array, g: Array) -> tuple[Array, float]:
+def newton(pencil: Pencil, z: Array, g: Array) -> tuple[Array, float]:
     """At most 12 Newton steps for g = (A - z e - eta(g))^-1."""
     for _ in range(12):
         new = step(pencil, z, g)

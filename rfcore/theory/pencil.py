@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.model import RandomFeatureModel
-from rfcore.theory.operator_valued import Pencil, semicircle
+from rfcore.theory.operator_valued import Pencil, semicircle, two_point
 
 Array = npt.NDArray[Any]
 
@@ -27,6 +27,20 @@ class PencilSolution:
     g: Array
     residual: float
     iterations: int
+
+
+@dataclass(frozen=True)
+class PencilTraces:
+    """The traces of the losses at points z_1, z_2, for any number of noise draws.
+
+    train: T_1(z_1) = (1/d) tr V^T R_1 V; cross: T_x(z_1) = (1/d) tr Vt^T R_1 V; test: T_2(z_1, z_2) =
+    (1/d) tr V^T R_1 Ut R_2 V; norm: (1/d) tr V^T R_1 R_2 V, which is T_1'(z_1) at z_2 = z_1.
+    """
+
+    train: complex
+    cross: complex
+    test: complex
+    norm: complex
 
 
 def pencil(model: RandomFeatureModel) -> Pencil:
@@ -63,7 +77,8 @@ def loss_pencil(model: RandomFeatureModel) -> Pencil:
         T_x = (1/d) tr Vt^T R V = (1/d) tr [3, 6]            T_1 = (1/d) tr V^T R V = 1 + (1/d) tr [6, 6]/b^2
         T_2 = (1/d) tr V^T R_1 Ut R_2 V = (1/d) tr [6, .] J [., 6]/b^2
 
-    with J = v^2 + s^2 on y_0 and alpha^2 lambda + b^2 on y_3: the traces of which the losses are made.
+    with J = v^2 + s^2 on y_0 and alpha^2 lambda + b^2 on y_3: the traces of which the losses are made, see
+    :func:`pencil_traces`.
 
     Source: chapter 7 of the book; for m = 1 and infinity compare George, Veiga and Macris (2025).
     """
@@ -97,6 +112,24 @@ def solve_pencil(model: RandomFeatureModel, z: complex, steps: int = 20_000) -> 
     r = complex((weight * model.covariance.eigenvalues) @ own) / model.psi_p
     q = complex(answer.g[0, 0])
     return PencilSolution(q, r, s, answer.g, float(answer.residual), int(answer.iterations))
+
+
+def pencil_traces(model: RandomFeatureModel, z: complex, other: complex | None = None) -> PencilTraces:
+    """The traces of the losses at z_1 = z and z_2 = other (z itself if not given), by :func:`loss_pencil`.
+
+    Raises as :func:`rfcore.theory.semicircle`.
+    """
+    form, c, lam = loss_pencil(model), model.constants, model.covariance.eigenvalues
+    first = semicircle(form, z)
+    second = first if other is None else semicircle(form, other)
+    three, six = (np.flatnonzero(np.array(form.names) == name) for name in ("y_3", "y_6"))
+    weight, b2 = form.size[six], c.b**2
+    population, unit = np.zeros_like(form.constant), np.zeros_like(form.constant)
+    population[0, 0], unit[0, 0] = c.v2 + c.s2, 1.0
+    population[three, three] = _alpha2(model) * lam + b2
+    test, norm = (weight @ np.diag(two_point(first, second, j))[six] / b2 for j in (population, unit))
+    train = 1 + weight @ np.diag(first.g)[six] / b2
+    return PencilTraces(complex(train), complex(weight @ first.g[three, six]), complex(test), complex(norm))
 
 
 def _alpha2(model: RandomFeatureModel) -> float:
