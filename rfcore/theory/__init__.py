@@ -11,8 +11,27 @@ from rfcore.theory.derivations import (
 )
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
 from rfcore.theory.inverse_map import RealCurve, real_curve
-from rfcore.theory.linear import KL, kl, renormalized_noise
-from rfcore.theory.linear_maps import MapMoments, denoiser_moments, sampling_map_moments, split_agreement
+from rfcore.theory.linear import KL, kl, renormalized_noise, restricted
+from rfcore.theory.linear_filters import (
+    ModeCurves,
+    OptimalStopping,
+    OracleFilter,
+    mode_curves,
+    optimal_stopping,
+    oracle_filter,
+)
+from rfcore.theory.linear_maps import (
+    MapMoments,
+    denoiser_moments,
+    generated_covariance,
+    power_moments,
+    sampling_map_moments,
+    split_agreement,
+)
+from rfcore.theory.linear_optimal import OptimalNoise, Optimum, optimal_noise
+from rfcore.theory.linear_sampler import StoppedSampler, stopped_sampler
+from rfcore.theory.linear_spectrum import SpectralRule, spectral_rule
+from rfcore.theory.linear_variance import VarianceFactors, variance_factors
 from rfcore.theory.operator_valued import Pencil, Semicircle, covariance_map, semicircle, two_point
 from rfcore.theory.partition import LogPartition, ReplicatedMoment, log_partition, replicated_moment
 from rfcore.theory.pencil import (
@@ -41,7 +60,12 @@ __all__ = [
     "KL",
     "LogPartition",
     "MapMoments",
+    "ModeCurves",
+    "OptimalNoise",
     "OptimalRidge",
+    "OptimalStopping",
+    "Optimum",
+    "OracleFilter",
     "Pencil",
     "PencilSolution",
     "PencilTraces",
@@ -51,26 +75,35 @@ __all__ = [
     "Saddle",
     "Semicircle",
     "Share",
+    "SpectralRule",
+    "StoppedSampler",
     "Support",
     "ThirdBulk",
     "Timescales",
     "Transition",
     "TwoBulks",
+    "VarianceFactors",
     "WideMinimizer",
     "bulk_transition",
     "covariance_map",
     "decomposition",
     "denoiser_moments",
     "density",
+    "generated_covariance",
     "integrated_score_error",
     "kl",
     "log_partition",
     "loss_curves",
     "loss_pencil",
     "minimizer",
+    "mode_curves",
+    "optimal_noise",
     "optimal_ridge",
+    "optimal_stopping",
+    "oracle_filter",
     "pencil",
     "pencil_traces",
+    "power_moments",
     "quantiles",
     "real_curve",
     "reduced_action",
@@ -80,16 +113,20 @@ __all__ = [
     "replica_saddle",
     "replicated_moment",
     "resolvent",
+    "restricted",
     "ridge_slope",
     "sampling_map_moments",
     "semicircle",
     "shares",
     "solve_pencil",
+    "spectral_rule",
     "split_agreement",
+    "stopped_sampler",
     "support",
     "third_bulk",
     "timescales",
     "two_bulks",
-    "wide_minimizer",
     "two_point",
+    "variance_factors",
+    "wide_minimizer",
 ]

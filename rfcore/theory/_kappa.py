@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.model import Covariance
+from rfcore.theory._rank import positive
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -46,9 +47,9 @@ def real_kappa(covariance: Covariance, gamma: float, z: Floats) -> Floats:
 
 def smallest_kappa(covariance: Covariance, gamma: float) -> float:
     """kappa(0): 0 where n >= rank, else the root of gamma <lambda/(lambda + kappa)> = 1."""
-    lam, w = covariance.eigenvalues, covariance.weights
-    rank = float(w[lam > 0].sum())
-    if gamma * rank <= 1:
+    live = positive(covariance)
+    lam, w = covariance.eigenvalues[live], covariance.weights[live]
+    if gamma * float(w.sum()) <= 1 + 1e-14:  # n = rank, to round-off
         return 0.0
     # g(log kappa) = log(gamma df1/d) decreases; Newton from the left end in log variables, safeguarded.
     low, high = -745.0, math.log(gamma * covariance.variance)

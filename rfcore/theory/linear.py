@@ -1,5 +1,6 @@
 """Losses and divergences of a linear denoiser at d = infinity, with the explicit 1/d correction."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from rfcore.answers import LossCurves, Minimizer
 from rfcore.checks import finite_array, refuse, whole
 from rfcore.model import Covariance, LinearModel
+from rfcore.theory import _rank
 from rfcore.theory._contour import single, talbot
 from rfcore.theory._kappa import complex_kappa, real_kappa
 
@@ -133,12 +135,13 @@ def kl(model: LinearModel, d: int | None = None) -> KL:
         KL(gen || data)/d = (1/2)(c tr Sigma^-1 - F(c) + tr log Sigma)
         KL(data || gen)/d = (1/2)((kappa/c) tr[Sigma R] - 1 + F(c) - tr log Sigma),  F = tr log(S + c)
 
-    inf where Sigma is singular.  With d the explicit 1/d correction is added.
+    inf where Sigma is singular (eigenvalues below the round-off of the largest count as 0): there ask
+    :func:`restricted`.  With d the explicit 1/d correction is added.
     Source: Merger and Goldt (2025); formulas of chapter 11 of the book.
     """
     size = None if d is None else whole("d", d)
     lam, w = model.covariance.eigenvalues, model.covariance.weights
-    if np.any(lam == 0):
+    if not np.all(_rank.positive(model.covariance)):
         return KL(math.inf, math.inf)
     t = _traces(model, model.c, size)
     log_sigma = float(w @ np.log(lam))
@@ -147,6 +150,20 @@ def kl(model: LinearModel, d: int | None = None) -> KL:
     forward = (model.c * inverse - t.log_det + log_sigma) / 2
     backward = (t.sigma_g - 1 + t.log_det - log_sigma) / 2
     return KL(forward, backward, t.residual)
+
+
+def restricted(model: LinearModel) -> LinearModel:
+    """The same question on the range of Sigma, of dimension D = rank: gamma D/d, and the positive eigenvalues.
+
+    Exact for every data set, not only for d = infinity: without ridge the normal directions cost nothing,
+    d test = D test_D and d train = D train_D; with a ridge each of them costs (1 - z/c)^2.  kappa is the
+    same function, so that thresholds are at n = D; divergences are those on the range.
+    Source: chapter 11 of the book.
+    """
+    live = _rank.positive(model.covariance)
+    share = float(model.covariance.weights[live].sum())
+    law = Covariance(model.covariance.eigenvalues[live], model.covariance.weights[live] / share)
+    return dataclasses.replace(model, gamma=model.gamma * share, covariance=law)
 
 
 def loss_curves(model: LinearModel, tau: npt.ArrayLike) -> LossCurves:

@@ -1,5 +1,6 @@
 """Mean and variance, over training sets, of a linear denoiser and of the whole sampling map."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -7,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.checks import nonnegative, refuse
+from rfcore.checks import positive as positive_number
 from rfcore.model import LinearModel
+from rfcore.theory import _averages as averages
+from rfcore.theory import _rank
 from rfcore.theory._kappa import real_kappa
 
 Floats = npt.NDArray[np.float64]
-STEP, REACH = 0.25, 36.0  # trapezoid in y with tan theta = e^y: 12 digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,9 @@ def denoiser_moments(model: LinearModel) -> MapMoments:
     The 1 in (1 + delta_jk) is the product term, delta_jk the crossed term of the same order.
     Source: Wang, Zavatone-Veth and Pehlevan (2026) for the product term; the crossed one is chapter 12.
     """
-    return _moments(model, np.array([model.c]), np.ones(1), np.zeros(1), 0.0)
+    node, one = np.array([model.c]), np.ones(1)
+    mean = averages.mean(model, node, one, np.zeros(1))
+    return MapMoments(mean, averages.scaled_variance(model, node, one), 1e-15)
 
 
 def sampling_map_moments(model: LinearModel, start_variance: float, end_variance: float = 0.0) -> MapMoments:
@@ -48,18 +53,63 @@ def sampling_map_moments(model: LinearModel, start_variance: float, end_variance
     s = s_0 + (T - s_0) sin^2 theta.
 
     Uses gamma and covariance of the question; its noise_variance does not enter.  ``error`` compares
-    with every second node left out.
+    with every second node left out.  Where Sigma has no variance the map is (s_0/T)^(1/2) for any data.
     Raises ValueError unless 0 <= end < start, and for a ridge, with which the map is another function.
     Source: fractional powers, Wang, Zavatone-Veth and Pehlevan (2026); arcsine average, chapter 12.
     """
     nodes, weights, constants = _nodes(model, start_variance, end_variance)
-    fine = _moments(model, nodes, weights, constants, 0.0)
-    coarse = _moments(model, nodes[::2], 2 * weights[::2], 2 * constants[::2], 0.0, variance=False)
-    # The trapezoid rule converges geometrically: halving the step squares the error.
-    # A direction without variance has mean zero, and no error.
-    scale = np.where(fine.mean == 0, 1.0, np.abs(fine.mean))
-    error = float(np.max(np.abs(fine.mean - coarse.mean) / scale)) ** 2
-    return MapMoments(fine.mean, fine.scaled_variance, max(error, 1e-15))
+    mean = averages.mean(model, nodes, weights, constants)
+    error = averages.halved(model, nodes[::2], 2 * weights[::2], 2 * constants[::2], mean)
+    return MapMoments(mean, averages.scaled_variance(model, nodes, weights), error)
+
+
+def power_moments(model: LinearModel, alpha: float) -> MapMoments:
+    """The fractional power S^alpha of the sample covariance, 0 < alpha < 1; S^(1/2) is the map from T = inf.
+
+        S^alpha = (sin(pi alpha)/pi) int_0^inf s^(alpha - 1) S (S + s)^-1 ds
+
+    The trapezoid rule in y, s = e^(2y), covers 62 decades of s; beyond, the integrand is a pure power and its
+    sum a geometric series.  ``error`` bounds the relative error of this sum, for every data set: with step h
+
+        (4 pi/h) exp(1 - pi^2/h)     from |x + s| >= (x + |s|) cos(arg s/2), in the strip |Im y| < pi/2
+        s_min/lambda_min + lambda_max/s_max     what the pure power leaves out
+
+    Uses gamma and covariance of the question; its noise_variance does not enter.
+
+    Raises ValueError unless 0 < alpha < 1.
+    Source: Wang, Zavatone-Veth and Pehlevan (2026), by the integral of Balakrishnan (1960).
+    """
+    if not 0 < positive_number("alpha", alpha) < 1:
+        raise refuse("alpha", alpha, "a number in (0, 1)")
+    y, zero = averages.grid(), np.zeros(1)
+    nodes = averages.middle(model) * np.exp(2 * y)
+    weights = 2 * averages.STEP * math.sin(math.pi * alpha) / math.pi * nodes**alpha
+    weights = _with_tails(weights, alpha)
+    lam = model.covariance.eigenvalues[_rank.positive(model.covariance)]
+    strip = 4 * math.pi / averages.STEP * math.exp(1 - math.pi**2 / averages.STEP)
+    error = strip + float(nodes[0] / lam.min() + lam.max() / nodes[-1])
+    mean = averages.mean(model, nodes, weights, zero)
+    return MapMoments(mean, averages.scaled_variance(model, nodes, weights), error)
+
+
+def generated_covariance(model: LinearModel, start_variance: float, end_variance: float = 0.0) -> MapMoments:
+    """Mean and variance over training sets of the covariance of the samples that one model generates.
+
+    From x_T ~ N(mu, T) the map gives the covariance T (S + s_0)/(S + T) = s_0 + (T - s_0) S (S + T)^-1: but
+    for constants the denoiser of noise T, so its moments are those of :func:`denoiser_moments` at c = T.
+    T = inf: S + s_0, with mean lambda + s_0 and n Var = (1 + delta_jk) lambda_j lambda_k.
+
+    The average over models of the sample from one start has the smaller covariance T m_k^2, m_k the mean of
+    the map: what is pulled to the mean is the average sample, not the samples of one model.
+    Uses gamma and covariance of the question; its noise_variance does not enter.
+    Raises what :func:`sampling_map_moments` raises.  Source: chapter 12 of the book.
+    """
+    start, end = map_interval(model, start_variance, end_variance)
+    lam = model.covariance.eigenvalues
+    if math.isinf(start):
+        return MapMoments(lam + end, np.outer(lam, lam) * (1 + np.eye(lam.size)), 0.0)
+    d = denoiser_moments(dataclasses.replace(model, noise_variance=start))
+    return MapMoments(end + (start - end) * d.mean, (start - end) ** 2 * d.scaled_variance, d.error)
 
 
 def split_agreement(model: LinearModel, start_variance: float, end_variance: float = 0.0) -> float:
@@ -71,8 +121,7 @@ def split_agreement(model: LinearModel, start_variance: float, end_variance: flo
 
     Raises what :func:`sampling_map_moments` raises.  Source: chapter 12 of the book.
     """
-    nodes, weights, constants = _nodes(model, start_variance, end_variance)
-    mean = _moments(model, nodes, weights, constants, 0.0, variance=False).mean
+    mean = averages.mean(model, *_nodes(model, start_variance, end_variance))
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     if math.isinf(start_variance):
         total = lam + end_variance
@@ -95,38 +144,24 @@ def map_interval(model: LinearModel, start: float, end: float) -> tuple[float, f
 def _nodes(model: LinearModel, start: float, end: float) -> tuple[Floats, Floats, Floats]:
     """Noise levels s_a, weights and constants with f(S) = sum_a (constant_a + weight_a S (S + s_a)^-1)."""
     start, s0 = map_interval(model, start, end)
-    y = np.arange(-REACH, REACH + STEP / 2, STEP)
+    y, step = averages.grid(), averages.STEP
     if math.isinf(start):
-        lam = model.covariance.eigenvalues
-        middle = math.exp(float(np.mean(np.log(lam[lam > 0])))) + s0
-        noise = middle * np.exp(2 * y)
-        share = 2 / math.pi * math.sqrt(middle) * np.exp(y) * STEP
+        scale = averages.middle(model) + s0
+        noise = scale * np.exp(2 * y)
+        share = 2 / math.pi * math.sqrt(scale) * np.exp(y) * step
         nodes = s0 + noise
         keep = noise / nodes
     else:
         sine = 1 / (1 + np.exp(-2 * y))
-        share = STEP / (math.pi * np.cosh(y))
+        share = step / (math.pi * np.cosh(y))
         nodes = s0 + (start - s0) * sine
         keep = (start - s0) * sine / nodes  # 1 - s_0/s without cancellation
     return nodes, share * keep, share * (s0 / nodes)
 
 
-def _moments(
-    model: LinearModel, nodes: Floats, weights: Floats, constants: Floats, error: float, variance: bool = True
-) -> MapMoments:
-    lam, w, gamma = model.covariance.eigenvalues, model.covariance.weights, model.gamma
-    kappa = real_kappa(model.covariance, gamma, nodes)
-    inverse = 1 / (lam[:, None] + kappa)  # (K, A)
-    mean = (lam[:, None] * inverse) @ weights + constants.sum()
-    scaled = np.zeros((lam.size, lam.size))
-    if variance:
-        size = weights * kappa * np.max(lam[:, None] * inverse**2, axis=0)
-        heavy = size > 1e-18 * size.max()
-        r = inverse[:, heavy]
-        load = gamma * (r.T * (w * lam**2)) @ r
-        form = np.outer((weights * kappa)[heavy], (weights * kappa)[heavy]) / (1 - load)
-        for j in range(lam.size):
-            both = r[j] * r
-            scaled[j] = lam[j] * lam * np.einsum("ka,ka->k", both @ form, both)
-        scaled[np.diag_indices(lam.size)] *= 2
-    return MapMoments(mean, scaled, error)
+def _with_tails(weights: Floats, alpha: float) -> Floats:
+    """The end nodes stand for all beyond, where the sum goes on as e^(2 alpha y) and e^(-2 (1 - alpha) y)."""
+    longer = weights.copy()
+    longer[0] /= -math.expm1(-2 * alpha * averages.STEP)
+    longer[-1] /= -math.expm1(-2 * (1 - alpha) * averages.STEP)
+    return longer

@@ -1,0 +1,183 @@
+r"""Spectral filters W = h(S) of a linear denoiser at d = infinity: the best of all, and gradient flow.
+
+Ridge, gradient flow and any other way to train without looking at the test set give a function of the
+sample covariance.  Its loss needs two things of each eigenvector u of S: its eigenvalue x, and the
+variance of the data along it, xi(x) = u^T Sigma u,
+
+    test = 1 - 2 sqrt b E h(x) + E[(a xi(x) + b) h(x)^2],
+
+and both are known at d = infinity: xi(x) = |kappa(-x - i0)|^2/x, and in the null space of S, where
+n < rank, xi(0) = kappa_0/(gamma - 1) for a Sigma of full rank.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+
+from rfcore.checks import finite_array, refuse
+from rfcore.model import LinearModel
+from rfcore.theory.linear_spectrum import SpectralRule, spectral_rule
+
+Floats = npt.NDArray[np.float64]
+PER_DECADE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class OracleFilter:
+    """The best of all filters W = h(S), see :func:`oracle_filter`.
+
+    loss : its test loss; error : of the spectral average
+    eigenvalues : (Q,) x, ascending; weights : (Q,) share of the d eigenvalues at each; values : (Q,) h*(x)
+    energy : (Q,) xi(x); null_weight, null_value, null_energy : the same at x = 0 (nan where n >= d)
+    standard_error : of the loss over draws, for a simulation
+    """
+
+    loss: float
+    eigenvalues: Floats
+    weights: Floats
+    values: Floats
+    energy: Floats
+    null_weight: float
+    null_value: float
+    null_energy: float
+    error: float
+    standard_error: float = math.nan
+
+
+@dataclass(frozen=True)
+class OptimalStopping:
+    """The training time with the lowest test loss, and the losses there.
+
+    tau : math.inf where training longer is always better; residual : the slope d test/d log tau at tau
+    """
+
+    tau: float
+    test: float
+    train: float
+    residual: float
+    error: float
+    standard_error: float = math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class ModeCurves:
+    """Gradient flow mode by mode, see :func:`mode_curves`.
+
+    tau : times; mean : (..., K) E u_k^T D_tau u_k, the share of mode k that the denoiser lets through
+    times : (K,) 1/(a (lambda_k + c)), when mode k is learned at n = infinity
+    error : of the spectral average; standard_error : of the mean over draws, for a simulation
+    """
+
+    tau: Floats
+    mean: Floats
+    times: Floats
+    error: float
+    standard_error: Floats | None = None
+
+
+def oracle_filter(model: LinearModel) -> OracleFilter:
+    """The filter W = h*(S) with the lowest test loss: a bound on every ridge and every stopping time.
+
+        h*(x) = sqrt b/(a xi(x) + b),   loss = 1 - b E[1/(a xi + b)],   xi(x) = |kappa(-x - i0)|^2/x
+
+    The ridge of the question does not enter.  Source: chapter 11 of the book; for the estimation of
+    covariances, Ledoit and Peche (2011).
+    """
+    rule, (share, null) = spectral_rule(model.covariance, model.gamma), _shares(model)
+    a, b = model.signal, model.noise
+    level = a * rule.energy + b
+    null_level = a * rule.null_energy + b
+    loss = 1 - b * float(share @ (1 / level)) - (b * null / null_level if null > 0 else 0.0)
+    return OracleFilter(
+        loss,
+        rule.x,
+        share,
+        math.sqrt(b) / level,
+        rule.energy,
+        null,
+        math.sqrt(b) / null_level,
+        rule.null_energy,
+        rule.error,
+    )
+
+
+def optimal_stopping(model: LinearModel) -> OptimalStopping:
+    """The stopping time of gradient flow from W = 0 with the lowest test loss, at the ridge of the question.
+
+    The condition d test/dtau = 0 is E[e^(-m tau) ((a xi + b)(1 - e^(-m tau))/m - 1)] = 0; a grid of eight
+    times a decade finds the valley, Brent's method the root (relative accuracy 1e-12).
+    Source: chapter 11 of the book.
+    """
+    rule, (share, null) = spectral_rule(model.covariance, model.gamma), _shares(model)
+    x, weight, energy = _with_null(rule, share, null)
+    a, b = model.signal, model.noise
+    m, level = a * (x + model.c), a * energy + b
+
+    def losses(tau: float) -> tuple[float, float]:
+        h = -np.expm1(-m * tau) / m
+        plain = 1 - 2 * b * float(weight @ h)
+        return plain + b * float(weight @ (level * h**2)), plain + b * float(weight @ ((a * x + b) * h**2))
+
+    def slope(log_tau: float) -> float:
+        tau = math.exp(log_tau)
+        rest = np.exp(-m * tau)
+        return 2 * b * tau * float(weight @ (rest * (level * (1 - rest) / m - 1)))
+
+    low, high = 1e-2 / float(m.max()), 40 / float(m.min())
+    grid = np.geomspace(low, high, math.ceil(PER_DECADE * math.log10(high / low)))
+    test = [losses(tau)[0] for tau in grid]
+    k = int(np.argmin(test))
+    end = losses(math.inf)
+    if end[0] <= test[k] or k + 1 == grid.size:
+        return OptimalStopping(math.inf, *end, 0.0, rule.error)
+    log_tau = float(brentq(slope, math.log(grid[max(k - 1, 0)]), math.log(grid[k + 1]), xtol=1e-13))
+    return OptimalStopping(math.exp(log_tau), *losses(math.exp(log_tau)), abs(slope(log_tau)), rule.error)
+
+
+def mode_curves(model: LinearModel, tau: npt.ArrayLike) -> ModeCurves:
+    """The mean denoiser of each mode during gradient flow, D_tau = 1 - sqrt b W(tau).
+
+        E u_k^T D_tau u_k = 1 - b E[(1 - e^(-m tau))/m]_kk,   m = a (x + c) over the eigenvalues x of S
+
+    from 1 (nothing is removed) at tau = 0 to (lambda_k + kappa(c) ridge/c)/(lambda_k + kappa(c)).  To remove
+    noise is learned last where there is no signal: mode k at 1/(a (lambda_k + c)), at most 1/b.
+
+    tau : times >= 0 of any shape, math.inf allowed.  Raises ValueError for negative times and nan.
+    Source: chapter 11 of the book.
+    """
+    times = flow_times(tau)
+    rule = spectral_rule(model.covariance, model.gamma)
+    a, b = model.signal, model.noise
+
+    def removed(x: Floats | float) -> Floats:
+        m = a * (np.asarray(x) + model.c)
+        with np.errstate(over="ignore"):
+            return np.asarray(-b * np.expm1(-m * times[..., None]) / m)
+
+    mean = 1 - removed(rule.x) @ rule.weights.T - removed(0.0) * rule.zero
+    return ModeCurves(times, mean, 1 / (a * (model.covariance.eigenvalues + model.c)), rule.error)
+
+
+def flow_times(tau: npt.ArrayLike) -> Floats:
+    """Training times >= 0, math.inf allowed."""
+    times = np.asarray(tau, dtype=float)
+    finite_array("tau", np.where(np.isposinf(times), 0.0, times))
+    if times.size and times.min() < 0:
+        raise refuse("tau", float(times.min()), "numbers >= 0, or math.inf")
+    return times
+
+
+def _shares(model: LinearModel) -> tuple[Floats, float]:
+    """Share of the eigenvalues at each node and at 0."""
+    rule, w = spectral_rule(model.covariance, model.gamma), model.covariance.weights
+    return w @ rule.weights, float(w @ rule.zero)
+
+
+def _with_null(rule: SpectralRule, share: Floats, null: float) -> tuple[Floats, Floats, Floats]:
+    """x, weight and xi with the null space as one more node."""
+    if null == 0:
+        return rule.x, share, rule.energy
+    return np.append(0.0, rule.x), np.append(null, share), np.append(rule.null_energy, rule.energy)

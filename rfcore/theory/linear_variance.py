@@ -1,0 +1,79 @@
+"""Why two models differ: the variance of the denoiser in its three factors, and the crossed term."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rfcore.checks import finite_array
+from rfcore.model import LinearModel
+from rfcore.theory._kappa import real_kappa
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VarianceFactors:
+    """n Var(v . D x) = scaling (anisotropy inhomogeneity + crossed), see :func:`variance_factors`.
+
+    scaling : kappa^2/(1 - df2/n); divide by n for the variance
+    anisotropy : (...) v^T A v; inhomogeneity : (...) x^T A x; crossed : (...) (v^T A x)^2
+    error : residual of the equation for kappa
+    """
+
+    scaling: float
+    anisotropy: Floats
+    inhomogeneity: Floats
+    crossed: Floats
+    error: float
+
+    @property
+    def product(self) -> Floats:
+        """n Var without the crossed term, scaling anisotropy inhomogeneity."""
+        return self.scaling * self.anisotropy * self.inhomogeneity
+
+    @property
+    def scaled_variance(self) -> Floats:
+        """n Var(v . D x)."""
+        return self.product + self.scaling * self.crossed
+
+
+def variance_factors(model: LinearModel, v: npt.ArrayLike, x: npt.ArrayLike) -> VarianceFactors:
+    """Variance over training sets of the denoiser D = S (S + c)^-1 at input x, along direction v.
+
+        n Var(v . D x) = kappa^2/(1 - df2/n) [(v^T A v)(x^T A x) + (v^T A x)^2]
+
+    with A = Sigma (Sigma + kappa)^-2.
+
+    anisotropy: lambda_k/(lambda_k + kappa)^2 along mode k, largest at lambda = kappa; inhomogeneity: the
+    same form of the input; scaling: 1/n, and the approach to interpolation in 1 - df2/n = 1/kappa'.
+    The published proposition has the product alone; the crossed term is of the same order where v and x
+    share a mode and doubles the variance of u_k . D u_k.
+
+    v, x : (..., K) coordinates, from mu, along one unit eigenvector of each atom (for a law with one atom
+    per dimension: in the eigenbasis of Sigma); they broadcast.
+    Raises ValueError for another last axis than K.
+    Source: Wang, Zavatone-Veth and Pehlevan (2026) for the product; the crossed term is chapter 12.
+    """
+    lam, w, gamma = model.covariance.eigenvalues, model.covariance.weights, model.gamma
+    left, right = directions("v", v, lam.size), directions("x", x, lam.size)
+    kappa = float(real_kappa(model.covariance, gamma, np.array(model.c)))
+    ratio, a = lam / (lam + kappa), lam / (lam + kappa) ** 2
+    load = gamma * float(w @ ratio)
+    scaling = kappa**2 / (1 - gamma * float(w @ ratio**2))
+    residual = abs(kappa * (1 - load) - model.c) / (kappa * (1 + load))
+    return VarianceFactors(
+        scaling,
+        left**2 @ a,
+        right**2 @ a,
+        np.asarray(np.sum(left * right * a, axis=-1) ** 2),
+        residual,
+    )
+
+
+def directions(name: str, value: npt.ArrayLike, size: int) -> Floats:
+    """Vectors (..., size)."""
+    array = finite_array(name, value)
+    if array.ndim < 1 or array.shape[-1] != size:
+        raise ValueError(f"{name} has shape {array.shape}, which is not allowed: (..., {size}), one per atom")
+    return array
