@@ -1,0 +1,227 @@
+"""The agreement of theory and simulation as Markdown, computed from what `tools.validate` stored."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tools import validation_features as features
+from tools import validation_linear as linear
+from tools.validation_fit import Columns, Fit, chi_square, exponent, families, fit, inside, markdown, null
+from tools.validation_store import Row, Table, read_table
+
+END = "test mu=0 tau=inf"
+LOSSES = {"train loss": "train", "test loss": "test", "empirical loss": "empirical", "score error": "score_"}
+LINEAR = {
+    "loss curves and end of training": ("train", "test", "score_"),
+    "KL divergences": ("KL",),
+    "renormalised noise kappa": ("kappa",),
+    "denoiser, mean": ("denoiser mean",),
+    "denoiser, variance": ("denoiser variance",),
+    "sampling map, mean": ("map mean",),
+    "sampling map, variance": ("map variance",),
+    "agreement of splits": ("agreement",),
+    "generated variance by mode": ("generated",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """How well a group of quantities follows the rule; perfect: what exact agreement would give."""
+
+    quantities: int
+    inside2: float
+    inside3: float
+    chi2: float
+
+    def cells(self) -> list[str]:
+        return [str(self.quantities), _percent(self.inside2), _percent(self.inside3), f"{self.chi2:.2f}"]
+
+
+def verdict(fits: Iterable[Fit], columns: Columns | slice = slice(None)) -> Verdict:
+    """Pooled over settings and quantities."""
+    every = list(fits)
+    count = sum(int(f.judged[columns].sum()) for f in every)
+    return Verdict(count, inside(every, 2, columns), inside(every, 3, columns), chi_square(every, columns))
+
+
+def within(rows: dict[int, Row], dimensions: Iterable[int] = features.SEEDS) -> dict[int, Row]:
+    """The rows at these dimensions."""
+    return {d: rows[d] for d in dimensions}
+
+
+def spectral(table: Table) -> Columns:
+    """All columns but the Kolmogorov distance, which is no mean of independent parts."""
+    return np.array([k for k, name in enumerate(table.columns) if not name.startswith("Kolmogorov")])
+
+
+def starting(table: Table, *starts: str) -> Columns:
+    """The columns whose name begins so."""
+    return np.array([k for k, name in enumerate(table.columns) if name.startswith(starts)])
+
+
+def feature_groups(table: Table) -> dict[str, list[dict[int, Row]]]:
+    """The settings of the features table by who, law and activation; one entry per m."""
+    found: dict[str, list[dict[int, Row]]] = {}
+    for name, rows in families(table).items():
+        found.setdefault(name.rsplit(" ", 1)[0], []).append(rows)
+    return found
+
+
+def features_by_setting(table: Table) -> str:
+    """One line per network or twin, covariance and activation; m pooled."""
+    columns, lines = spectral(table), []
+    for name, settings in feature_groups(table).items():
+        one = [fit(within(rows)) for rows in settings]
+        two = [fit(within(rows), (1, 2)) for rows in settings]
+        lines.append([name, *verdict(one, columns).cells()[1:], f"{chi_square(two, columns):.2f}"])
+    header = ["setting", "inside 2", "inside 3", "chi2/dof, C/d", "chi2/dof, C/d + D/d2"]
+    lines.append(
+        [
+            "*if the rule held exactly*",
+            *_perfect(features.SEEDS)[1:],
+            f"{null(features.SEEDS, (1, 2))[2]:.2f}",
+        ]
+    )
+    return markdown(header, lines)
+
+
+def features_by_quantity(table: Table, who: Iterable[str]) -> str:
+    """One line per quantity, over the settings whose name begins with one of ``who``."""
+    fits = [fit(within(rows)) for name, rows in families(table).items() if name.startswith(tuple(who))]
+    groups = {name: starting(table, start) for name, start in LOSSES.items()}
+    groups["resolvent"] = starting(table, "Re q", "Im q")
+    lines = [[name, *verdict(fits, columns).cells()] for name, columns in groups.items()]
+    header = ["quantity", "numbers", "inside 2", "inside 3", "chi2/dof"]
+    return markdown(header, [*lines, ["*if the rule held exactly*", *_perfect(features.SEEDS)]])
+
+
+def features_constants(table: Table) -> str:
+    """C of the test loss at the end of training without ridge, for each m."""
+    column, lines = table.columns.index(END), []
+    for name, settings in feature_groups(table).items():
+        fits = [fit(within(rows)) for rows in settings]
+        lines.append([name, *(_error(f.constants[0, column], f.errors[0, column]) for f in fits)])
+    return markdown(["C of the test loss, end of training", *(f"m = {m:g}" for m in features.DRAWS)], lines)
+
+
+def features_exponents(table: Table) -> str:
+    """Where C/d alone fails: the deviation of the test loss at each d and its best exponent."""
+    column, lines = table.columns.index(END), []
+    for name, rows in families(table).items():
+        if "patches" not in name:
+            continue
+        shown = [_deviation(rows.get(d), column) for d in (*features.SEEDS, *features.LARGE)]
+        power, error = exponent(rows, column)
+        lines.append([name, *shown, "-" if math.isnan(power) else _error(power, error)])
+    dimensions = [f"d = {d}" for d in (*features.SEEDS, *features.LARGE)]
+    return markdown(["test loss, simulation - theory", *dimensions, "exponent"], lines)
+
+
+def features_distance(table: Table) -> str:
+    """The Kolmogorov distance of the spectra, largest over settings, with and without an atom at s^2."""
+    column = table.columns.index("Kolmogorov distance")
+    lines = []
+    for who in ("network", "twin"):
+        for draws, label in ((False, "finite m"), (True, "m = infinity")):
+            chosen = [
+                rows
+                for name, rows in families(table).items()
+                if name.startswith(who) and (name.endswith("inf") == draws)
+            ]
+            largest = [max(rows[d].mean[column] for rows in chosen) for d in features.SEEDS]
+            lines.append([f"{who}, {label}", *(f"{value:.3f}" for value in largest)])
+    return markdown(["Kolmogorov distance", *(f"d = {d}" for d in features.SEEDS)], lines)
+
+
+def linear_groups(table: Table) -> dict[str, tuple[Columns, Columns]]:
+    """Columns of each kind of quantity: without and with the stated 1/d correction."""
+    found = {}
+    for name, starts in LINEAR.items():
+        columns = [k for k, label in enumerate(table.columns) if any(_is(label, start) for start in starts)]
+        corrected = [k for k in columns if table.columns[k].endswith(linear.CORRECTED)]
+        plain = [k for k in columns if k not in corrected]
+        if columns:
+            found[name] = np.array(plain), np.array(corrected, dtype=np.intp)
+    return found
+
+
+def linear_by_quantity(tables: Iterable[Table]) -> str:
+    """One line per kind of quantity, over all covariances and gamma; a second one with the stated 1/d."""
+    lines = []
+    for table in tables:
+        settings = list(families(table).values())
+        fits = [fit(rows) for rows in settings]
+        last = max(linear.DRAWS)
+        bare = [fit({last: rows[last]}, ()) for rows in settings]
+        for name, (plain, corrected) in linear_groups(table).items():
+            lines.append([name, *verdict(fits, plain).cells(), _percent(inside(bare, 3, plain))])
+            if corrected.size:
+                whole = [fit(rows, ()) for rows in settings]
+                near = _percent(inside(bare, 3, corrected))
+                lines.append([f"{name}, stated 1/d", *verdict(whole, corrected).cells(), near])
+    header = ["quantity", "numbers", "inside 2", "inside 3", "chi2/dof", f"inside 3 at d = {last}, no fit"]
+    bare_null = _percent(null({last: linear.DRAWS[last]}, ())[1])
+    return markdown(header, [*lines, ["*if the rule held exactly*", *_perfect(linear.DRAWS), bare_null]])
+
+
+def linear_by_setting(tables: Iterable[Table]) -> str:
+    """One line per covariance and gamma, all quantities."""
+    lines: dict[str, list[str]] = {}
+    for table in tables:
+        plain = np.concatenate([group[0] for group in linear_groups(table).values()])
+        for name, rows in families(table).items():
+            found = verdict([fit(rows)], plain)
+            lines.setdefault(name, [name]).extend([_percent(found.inside3), f"{found.chi2:.2f}"])
+    header = ["setting", "losses, KL, kappa: inside 3", "chi2/dof", "maps: inside 3", "chi2/dof"]
+    return markdown(header, lines.values())
+
+
+def report() -> str:
+    """All tables."""
+    table = read_table(features.NAME)
+    tables = [read_table(part.NAME) for part in (linear.Losses, linear.Maps)]
+    regular = ("twin", "network isotropic", "network two-level")
+    return "\n\n".join(
+        [
+            "Random features, all settings (m = 1, 2, 5, infinity together):",
+            features_by_setting(table),
+            "Random features by quantity (twin, and networks with isotropic and two-level covariance):",
+            features_by_quantity(table, regular),
+            features_constants(table),
+            "Image-patch covariance, where the corrections are not small:",
+            features_exponents(table),
+            features_distance(table),
+            "Linear denoisers by quantity:",
+            linear_by_quantity(tables),
+            "Linear denoisers by setting:",
+            linear_by_setting(tables),
+        ]
+    )
+
+
+def _is(label: str, start: str) -> bool:
+    """Whether a column belongs: its first word, and for moments also whether it is a mean or a variance."""
+    first, *second = start.split(" ")
+    return label.startswith(first) and all(f" {word} " in label for word in second)
+
+
+def _perfect(samples: dict[int, int]) -> list[str]:
+    two, three, chi2 = null(samples)
+    return ["", _percent(two), _percent(three), f"{chi2:.2f}"]
+
+
+def _percent(fraction: float) -> str:
+    return "-" if math.isnan(fraction) else f"{100 * fraction:.1f} %"
+
+
+def _error(value: float, error: float) -> str:
+    digits = 2 if error < 0.095 else 1
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _deviation(row: Row | None, column: int) -> str:
+    if row is None:
+        return "-"
+    return f"{row.mean[column] - row.theory[column]:+.3f} ± {row.error[column]:.3f}"
