@@ -13,29 +13,53 @@ from rfcore.model import RandomFeatureModel
 from rfcore.simulation import descent, dynamics
 from rfcore.simulation import features as _features
 from rfcore.simulation.features import Moments, moments
+from rfcore.simulation.lanczos import Spectrum, TraceEstimate, spectrum
+from rfcore.simulation.linear import kl
+from rfcore.simulation.linear_filters import optimal_noise, optimal_stopping, oracle_filter
+from rfcore.simulation.linear_flow import mode_curves, stopped_sampler
+from rfcore.simulation.linear_maps import (
+    Estimate,
+    denoiser_moments,
+    generated_covariance,
+    power_moments,
+    sampling_map_moments,
+    split_agreement,
+    variance_factors,
+)
 from rfcore.simulation.partition import log_partition
 from rfcore.simulation.pencil import DrawnPencil, draw_pencil
-from rfcore.simulation.linear import kl
-from rfcore.simulation.linear_maps import Estimate, denoiser_moments, sampling_map_moments, split_agreement
 from rfcore.simulation.setting import setting
 from rfcore.simulation.verbs import loss_curves, minimizer, realized
 
 __all__ = [
+    "DrawnPencil",
     "Estimate",
     "Moments",
+    "Spectrum",
+    "TraceEstimate",
     "denoiser_moments",
     "descent",
+    "draw_pencil",
     "dynamics",
     "eigenvalues",
     "features",
+    "generated_covariance",
     "kl",
     "log_partition",
     "loss_curves",
     "minimizer",
+    "mode_curves",
     "moments",
+    "optimal_noise",
+    "optimal_stopping",
+    "oracle_filter",
+    "power_moments",
     "realized",
     "sampling_map_moments",
+    "spectrum",
     "split_agreement",
+    "stopped_sampler",
+    "variance_factors",
 ]
 
 

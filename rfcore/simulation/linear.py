@@ -9,7 +9,7 @@ import torch
 from rfcore.answers import LossCurves, Minimizer
 from rfcore.checks import Array, finite_array, refuse, whole
 from rfcore.model import LinearModel
-from rfcore.simulation.linear_draws import Batch, Population, batches, population, standard_error
+from rfcore.simulation.linear_draws import Batch, Population, batches, population, round_off, standard_error
 from rfcore.simulation.setting import Tensor
 from rfcore.theory.linear import KL, lowest_loss
 
@@ -98,7 +98,7 @@ def kl(
         backward = ((b.population + turned**2) / level).mean(dim=1)
         both = torch.stack([forward - 1 - log_det + log_sigma, backward - 1 + log_det - log_sigma], dim=1)
         rows.append((both / 2).cpu().numpy())
-        error = max(error, _round_off(b, level))
+        error = max(error, round_off(b, level))
     values = np.concatenate(rows)
     spread = standard_error(values)
     errors = KL(float(spread[0]), float(spread[1]))
@@ -137,11 +137,5 @@ def _batch_losses(p: Population, b: Batch, tau: Array) -> tuple[Array, Array, Ar
         return plain + torch.einsum("btd,bd->bt", h**2, a * second + noise) / p.d
 
     train, test = loss(b.values), loss(b.test)
-    error = 1e-15 * p.d**0.5 + torch.maximum(train, test) * 2 * _round_off(b, b.values + p.model.c)
+    error = 1e-15 * p.d**0.5 + torch.maximum(train, test) * 2 * round_off(b, b.values + p.model.c)
     return train.cpu().numpy(), test.cpu().numpy(), error.cpu().numpy()
-
-
-def _round_off(b: Batch, level: Tensor) -> float:
-    """Relative error of the smallest x + c from the round-off of eigenvalues."""
-    d = level.shape[1]
-    return float((2e-16 * math.sqrt(d) * b.values[:, -1] / level[:, 0]).max())

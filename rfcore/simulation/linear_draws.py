@@ -136,7 +136,7 @@ def _diagonal(p: Population, data: Tensor) -> Batch:
     centred = data - offset[:, None, :]
     values, vectors = torch.linalg.eigh(centred.transpose(1, 2) @ centred / p.n)
     # In the span of at most n points the other eigenvalues are 0; what is below round-off is noise.
-    values = torch.where(values > _round_off(values[:, -1:], p.d), values, 0)
+    values = torch.where(values > _noise_floor(values[:, -1:], p.d), values, 0)
     spectrum = tensor(p.spectrum, p.device)
     inside = torch.einsum("bji,j->bi", vectors**2, spectrum)
     shift = torch.einsum("bji,bj->bi", vectors, offset) ** 2
@@ -148,7 +148,7 @@ def _diagonal(p: Population, data: Tensor) -> Batch:
     return Batch(values, vectors, inside, torch.clamp(test, min=0), offset)
 
 
-def _round_off(largest: Tensor, d: int) -> Tensor:
+def _noise_floor(largest: Tensor, d: int) -> Tensor:
     return largest * (d * float(np.finfo(float).eps))
 
 
@@ -165,9 +165,39 @@ def _diagonalised(x: npt.ArrayLike, d: int) -> tuple[Array, Array]:
     return np.where(empty, 0.0, values), points
 
 
+class Groups:
+    """Averages over the modes of each atom: of a diagonal, and of a matrix over pairs j, k.
+
+    An atom with itself stands for one and the same eigenvector: there only the diagonal counts.
+    """
+
+    def __init__(self, p: Population) -> None:
+        count = np.bincount(p.atom)
+        share = np.zeros((count.size, p.d))
+        share[p.atom, np.arange(p.d)] = 1 / count[p.atom]
+        self.single = bool(np.all(count == 1))
+        self.share = torch.as_tensor(share, device=p.device)
+
+    def diagonal(self, values: Tensor) -> Array:
+        return np.asarray((values @ self.share.T).cpu().numpy())
+
+    def pairs(self, matrices: Tensor) -> Array:
+        grouped = self.share @ matrices @ self.share.T
+        if not self.single:
+            own = torch.diagonal(matrices, dim1=1, dim2=2) @ self.share.T
+            grouped.diagonal(dim1=1, dim2=2).copy_(own)
+        return np.asarray(grouped.cpu().numpy())
+
+
 def standard_error(values: Array) -> Array:
     """Standard error of the mean over the first axis; nan for a single draw."""
     count = len(values)
     if count < 2:
         return np.full(values.shape[1:], math.nan)
     return np.asarray(values.std(axis=0, ddof=1) / math.sqrt(count))
+
+
+def round_off(b: Batch, level: Tensor) -> float:
+    """Relative error of the smallest x + c from the round-off of eigenvalues."""
+    d = level.shape[1]
+    return float((2e-16 * math.sqrt(d) * b.values[:, -1] / level[:, 0]).max())

@@ -7,11 +7,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rfcore.checks import Array, whole
+from rfcore.checks import whole
 from rfcore.model import LinearModel
-from rfcore.simulation.linear_draws import Batch, Population, batches, population, standard_error
+from rfcore.simulation.linear_draws import (
+    Batch,
+    Groups,
+    Population,
+    batches,
+    population,
+    standard_error,
+)
 from rfcore.simulation.setting import Tensor
-from rfcore.theory.linear_maps import MapMoments, map_interval
+from rfcore.theory.linear_maps import MapMoments, map_interval, power
+from rfcore.theory.linear_variance import VarianceFactors, coordinates
 
 Filter = Callable[[Tensor], Tensor]
 
@@ -68,6 +76,79 @@ def sampling_map_moments(
     return _moments(p, _sampling_filter(model, start_variance, end_variance), draws, seed)
 
 
+def power_moments(
+    model: LinearModel,
+    alpha: float,
+    *,
+    d: int,
+    draws: int,
+    seed: int,
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    mean: str = "known",
+) -> MapMoments:
+    """Mean and variance of S^alpha, 0 < alpha < 1; answer and parameters as in :func:`denoiser_moments`."""
+    exponent = power(alpha)
+    return _moments(population(model, d, device, x, mean), lambda v: v**exponent, draws, seed)
+
+
+def generated_covariance(
+    model: LinearModel,
+    start_variance: float,
+    end_variance: float = 0.0,
+    *,
+    d: int,
+    draws: int,
+    seed: int,
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    mean: str = "known",
+) -> MapMoments:
+    """Mean and variance of the covariance T f(S)^2 of the samples of one model, f the sampling map.
+
+    T = inf: f(S)^2.  Answer and parameters as in :func:`denoiser_moments`.
+    """
+    f, start = _sampling_filter(model, start_variance, end_variance), float(start_variance)
+    scale = 1.0 if math.isinf(start) else start
+    return _moments(population(model, d, device, x, mean), lambda v: scale * f(v) ** 2, draws, seed)
+
+
+def variance_factors(
+    model: LinearModel,
+    direction: npt.ArrayLike,
+    point: npt.ArrayLike,
+    *,
+    d: int,
+    draws: int,
+    seed: int,
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+) -> VarianceFactors:
+    """n Var(v . D x) of the denoiser D = S (S + c)^-1; its factors are not measured (nan).
+
+    direction, point : v and x, (..., K) coordinates along one unit eigenvector of each atom of
+    ``realized(model, d, x).covariance`` (the first of several).  Other parameters as in
+    :func:`denoiser_moments`, with a known mean.
+    """
+    p, c = population(model, d, device, x), model.c
+    size = p.model.covariance.eigenvalues.size
+    v, at = np.broadcast_arrays(coordinates("direction", direction, size), coordinates("point", point, size))
+    first = torch.as_tensor(np.unique(p.atom, return_index=True)[1], device=device)
+    flat = [torch.as_tensor(array.reshape(-1, size).copy(), device=device) for array in (v, at)]
+    squares, error = [], 0.0
+    for b in batches(p, whole("draws", draws, least=2), whole("seed", seed, least=0), disjoint=2):
+        left, right = (part @ b.vectors[:, first] for part in flat)  # (B, M, d)
+        values = torch.einsum("bmi,bi,bmi->bm", left, b.values / (b.values + c), right)
+        if len(values) > 1:
+            deviation = (values - values.mean(dim=0)) ** 2 * (len(values) / (len(values) - 1))
+            squares.append(deviation.cpu().numpy())
+        error = max(error, _round_off(b, lambda w: w / (w + c)))
+    square, shape = np.concatenate(squares), v.shape[:-1]
+    never, spread = np.full(shape, math.nan), p.n * standard_error(square).reshape(shape)
+    total = p.n * square.mean(axis=0).reshape(shape)
+    return VarianceFactors(total, math.nan, never, never, never, error, spread)
+
+
 def split_agreement(
     model: LinearModel,
     start_variance: float,
@@ -109,7 +190,7 @@ def _sampling_filter(model: LinearModel, start: float, end: float) -> Filter:
 
 def _moments(p: Population, f: Filter, draws: int, seed: int) -> MapMoments:
     means, squares, error = [], [], 0.0
-    group = _Groups(p)
+    group = Groups(p)
     for b in batches(p, whole("draws", draws, least=2), whole("seed", seed, least=0), disjoint=2):
         maps = (b.vectors * f(b.values)[:, None, :]) @ b.vectors.transpose(1, 2)
         means.append(group.diagonal(torch.diagonal(maps, dim1=1, dim2=2)))
@@ -122,30 +203,6 @@ def _moments(p: Population, f: Filter, draws: int, seed: int) -> MapMoments:
     scaled, spread = p.n * square.mean(axis=0), p.n * standard_error(square)
     errors = MapMoments(standard_error(mean), spread, 0.0)
     return MapMoments(mean.mean(axis=0), scaled, error, errors)
-
-
-class _Groups:
-    """Averages over the modes of each atom: of a diagonal, and of a matrix over pairs j, k.
-
-    An atom with itself stands for one and the same eigenvector: there only the diagonal counts.
-    """
-
-    def __init__(self, p: Population) -> None:
-        count = np.bincount(p.atom)
-        share = np.zeros((count.size, p.d))
-        share[p.atom, np.arange(p.d)] = 1 / count[p.atom]
-        self.single = bool(np.all(count == 1))
-        self.share = torch.as_tensor(share, device=p.device)
-
-    def diagonal(self, values: Tensor) -> Array:
-        return np.asarray((values @ self.share.T).cpu().numpy())
-
-    def pairs(self, matrices: Tensor) -> Array:
-        grouped = self.share @ matrices @ self.share.T
-        if not self.single:
-            own = torch.diagonal(matrices, dim1=1, dim2=2) @ self.share.T
-            grouped.diagonal(dim1=1, dim2=2).copy_(own)
-        return np.asarray(grouped.cpu().numpy())
 
 
 def _round_off(b: Batch, f: Filter) -> float:

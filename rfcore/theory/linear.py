@@ -153,7 +153,7 @@ def kl(model: LinearModel, d: int | None = None) -> KL:
 
 
 def restricted(model: LinearModel) -> LinearModel:
-    """The same question on the range of Sigma, of dimension D = rank: gamma D/d, and the positive eigenvalues.
+    """The same question on the range of Sigma, of dimension D = rank: gamma D/d, and its eigenvalues.
 
     Exact for every data set, not only for d = infinity: without ridge the normal directions cost nothing,
     d test = D test_D and d train = D train_D; with a ridge each of them costs (1 - z/c)^2.  kappa is the

@@ -44,7 +44,7 @@ class OracleFilter:
     null_value: float
     null_energy: float
     error: float
-    standard_error: float = math.nan
+    standard_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class OptimalStopping:
     """The training time with the lowest test loss, and the losses there.
 
     tau : math.inf where training longer is always better; residual : the slope d test/d log tau at tau
+    error : of the spectral average; standard_error : of ``test`` over draws, for a simulation
     """
 
     tau: float
@@ -59,7 +60,7 @@ class OptimalStopping:
     train: float
     residual: float
     error: float
-    standard_error: float = math.nan
+    standard_error: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +113,11 @@ def optimal_stopping(model: LinearModel) -> OptimalStopping:
     Source: chapter 11 of the book.
     """
     rule, (share, null) = spectral_rule(model.covariance, model.gamma), _shares(model)
-    x, weight, energy = _with_null(rule, share, null)
+    return best_time(model, *_with_null(rule, share, null), rule.error)
+
+
+def best_time(model: LinearModel, x: Floats, weight: Floats, energy: Floats, error: float) -> OptimalStopping:
+    """The best stopping time for eigenvalues x (Q,) of given weights (sum 1) and energies u^T Sigma u."""
     a, b = model.signal, model.noise
     m, level = a * (x + model.c), a * energy + b
 
@@ -129,12 +134,11 @@ def optimal_stopping(model: LinearModel) -> OptimalStopping:
     low, high = 1e-2 / float(m.max()), 40 / float(m.min())
     grid = np.geomspace(low, high, math.ceil(PER_DECADE * math.log10(high / low)))
     test = [losses(tau)[0] for tau in grid]
-    k = int(np.argmin(test))
-    end = losses(math.inf)
+    k, end = int(np.argmin(test)), losses(math.inf)
     if end[0] <= test[k] or k + 1 == grid.size:
-        return OptimalStopping(math.inf, *end, 0.0, rule.error)
+        return OptimalStopping(math.inf, *end, 0.0, error)
     log_tau = float(brentq(slope, math.log(grid[max(k - 1, 0)]), math.log(grid[k + 1]), xtol=1e-13))
-    return OptimalStopping(math.exp(log_tau), *losses(math.exp(log_tau)), abs(slope(log_tau)), rule.error)
+    return OptimalStopping(math.exp(log_tau), *losses(math.exp(log_tau)), abs(slope(log_tau)), error)
 
 
 def mode_curves(model: LinearModel, tau: npt.ArrayLike) -> ModeCurves:

@@ -79,8 +79,7 @@ def power_moments(model: LinearModel, alpha: float) -> MapMoments:
     Raises ValueError unless 0 < alpha < 1.
     Source: Wang, Zavatone-Veth and Pehlevan (2026), by the integral of Balakrishnan (1960).
     """
-    if not 0 < positive_number("alpha", alpha) < 1:
-        raise refuse("alpha", alpha, "a number in (0, 1)")
+    alpha = power(alpha)
     y, zero = averages.grid(), np.zeros(1)
     nodes = averages.middle(model) * np.exp(2 * y)
     weights = 2 * averages.STEP * math.sin(math.pi * alpha) / math.pi * nodes**alpha
@@ -129,6 +128,13 @@ def split_agreement(model: LinearModel, start_variance: float, end_variance: flo
         kappa = float(real_kappa(model.covariance, model.gamma, np.array(start_variance)))
         total = 1 - (1 - end_variance / start_variance) * kappa / (lam + kappa)
     return float(w @ mean**2 / (w @ total))
+
+
+def power(alpha: float) -> float:
+    """An exponent.  Raises ValueError unless 0 < alpha < 1."""
+    if not 0 < positive_number("alpha", alpha) < 1:
+        raise refuse("alpha", alpha, "a number in (0, 1)")
+    return float(alpha)
 
 
 def map_interval(model: LinearModel, start: float, end: float) -> tuple[float, float]:

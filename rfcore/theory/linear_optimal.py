@@ -25,7 +25,7 @@ class Optimum:
     c: float
     value: float
     residual: float
-    standard_error: float = math.nan
+    standard_error: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +78,12 @@ def optimal_noise(model: LinearModel) -> OptimalNoise:
     def at(c: float) -> LinearModel:
         return dataclasses.replace(model, noise_variance=c, ridge=0.0)
 
-    best = _root(test, z)
+    best = balance(test, z)
     value = minimizer(dataclasses.replace(model, ridge=max(best[0] - z, 0.0))).test
     if not np.all(_rank.positive(law)):
         never = Optimum(math.nan, math.inf, 0.0)
         return OptimalNoise(Optimum(best[0], value, best[1]), never, never)
-    first, second = _root(forward, law.variance), _root(backward, law.variance)
+    first, second = balance(forward, law.variance), balance(backward, law.variance)
     return OptimalNoise(
         Optimum(best[0], value, best[1]),
         Optimum(first[0], kl(at(first[0])).generated_to_data, first[1]),
@@ -91,7 +91,7 @@ def optimal_noise(model: LinearModel) -> OptimalNoise:
     )
 
 
-def _root(sides: Callable[[float], tuple[float, float]], start: float) -> tuple[float, float]:
+def balance(sides: Callable[[float], tuple[float, float]], start: float) -> tuple[float, float]:
     """c where the two sides of a condition agree, and their relative difference there.
 
     Left above right pushes c up for the test loss and KL(data||gen), and down for KL(gen||data): the sign

@@ -16,29 +16,27 @@ Floats = npt.NDArray[np.float64]
 class VarianceFactors:
     """n Var(v . D x) = scaling (anisotropy inhomogeneity + crossed), see :func:`variance_factors`.
 
-    scaling : kappa^2/(1 - df2/n); divide by n for the variance
+    scaled_variance : (...) n Var(v . D x); scaling : kappa^2/(1 - df2/n), to be divided by n
     anisotropy : (...) v^T A v; inhomogeneity : (...) x^T A x; crossed : (...) (v^T A x)^2
-    error : residual of the equation for kappa
+    error : residual of the equation for kappa, or the round-off of a simulation
+    standard_error : of scaled_variance over draws, for a simulation; a simulation has no factors (nan)
     """
 
+    scaled_variance: Floats
     scaling: float
     anisotropy: Floats
     inhomogeneity: Floats
     crossed: Floats
     error: float
+    standard_error: Floats | None = None
 
     @property
     def product(self) -> Floats:
         """n Var without the crossed term, scaling anisotropy inhomogeneity."""
-        return self.scaling * self.anisotropy * self.inhomogeneity
-
-    @property
-    def scaled_variance(self) -> Floats:
-        """n Var(v . D x)."""
-        return self.product + self.scaling * self.crossed
+        return np.asarray(self.scaling * self.anisotropy * self.inhomogeneity)
 
 
-def variance_factors(model: LinearModel, v: npt.ArrayLike, x: npt.ArrayLike) -> VarianceFactors:
+def variance_factors(model: LinearModel, direction: npt.ArrayLike, point: npt.ArrayLike) -> VarianceFactors:
     """Variance over training sets of the denoiser D = S (S + c)^-1 at input x, along direction v.
 
         n Var(v . D x) = kappa^2/(1 - df2/n) [(v^T A v)(x^T A x) + (v^T A x)^2]
@@ -50,28 +48,25 @@ def variance_factors(model: LinearModel, v: npt.ArrayLike, x: npt.ArrayLike) -> 
     The published proposition has the product alone; the crossed term is of the same order where v and x
     share a mode and doubles the variance of u_k . D u_k.
 
-    v, x : (..., K) coordinates, from mu, along one unit eigenvector of each atom (for a law with one atom
-    per dimension: in the eigenbasis of Sigma); they broadcast.
+    direction, point : v and x, (..., K) coordinates (of x from mu) along one unit eigenvector of each atom:
+    for a law with one atom per dimension, in the eigenbasis of Sigma.  They broadcast.
     Raises ValueError for another last axis than K.
     Source: Wang, Zavatone-Veth and Pehlevan (2026) for the product; the crossed term is chapter 12.
     """
     lam, w, gamma = model.covariance.eigenvalues, model.covariance.weights, model.gamma
-    left, right = directions("v", v, lam.size), directions("x", x, lam.size)
+    v, x = coordinates("direction", direction, lam.size), coordinates("point", point, lam.size)
     kappa = float(real_kappa(model.covariance, gamma, np.array(model.c)))
     ratio, a = lam / (lam + kappa), lam / (lam + kappa) ** 2
     load = gamma * float(w @ ratio)
     scaling = kappa**2 / (1 - gamma * float(w @ ratio**2))
     residual = abs(kappa * (1 - load) - model.c) / (kappa * (1 + load))
-    return VarianceFactors(
-        scaling,
-        left**2 @ a,
-        right**2 @ a,
-        np.asarray(np.sum(left * right * a, axis=-1) ** 2),
-        residual,
-    )
+    anisotropy, inhomogeneity = np.asarray(v**2 @ a), np.asarray(x**2 @ a)
+    crossed = np.asarray(np.sum(v * x * a, axis=-1) ** 2)
+    total = scaling * (anisotropy * inhomogeneity + crossed)
+    return VarianceFactors(total, scaling, anisotropy, inhomogeneity, crossed, residual)
 
 
-def directions(name: str, value: npt.ArrayLike, size: int) -> Floats:
+def coordinates(name: str, value: npt.ArrayLike, size: int) -> Floats:
     """Vectors (..., size)."""
     array = finite_array(name, value)
     if array.ndim < 1 or array.shape[-1] != size:
