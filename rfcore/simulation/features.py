@@ -103,28 +103,43 @@ def training(s: Setting) -> tuple[Tensor, Tensor, float, float]:
     return U, V, power, 0.0
 
 
-def draws(s: Setting) -> Iterator[tuple[Tensor, Tensor]]:
-    """Iterate over the m noise draws: features phi (n, p) and noise xi (n, d) of each."""
-    n, p = s.x.shape[0], s.M.shape[0]
+def draws(s: Setting, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Iterate over the m noise draws: features phi (n, p) and noise xi (n, d) of each.
+
+    rows : if given, each draw comes in parts of so many samples, with the same numbers
+    """
+    rows, p = rows or len(s.x), len(s.M)
     noise, own = np.random.default_rng(s.noise_seed), np.random.default_rng(s.omega_seed)
     activate = pointwise(s.model.activation, s.model.constants.mean)
-    shared = _twin_sample_part(s, own) if s.features == "gaussian" else None
+    c = s.model.constants
+    if s.features == "gaussian":
+        for x in torch.split(s.x, rows):  # the shared part comes first in the stream
+            own.standard_normal((len(x), p))
     for _ in range(int(s.model.noise_draws)):
-        xi = tensor(noise.standard_normal(s.x.shape), s.M.device)
-        if shared is None:
-            phi = activate((s.signal * s.x + s.width * xi) @ s.M.T)
-        else:
-            c = s.model.constants
-            fresh = tensor(own.standard_normal((n, p)), s.M.device)
-            phi = shared + c.b * xi @ s.M.T + math.sqrt(c.s2) * fresh
-        yield phi, xi
+        shared = sample_parts(s, rows) if s.features == "gaussian" else None
+        for x in torch.split(s.x, rows):
+            xi = tensor(noise.standard_normal(x.shape), s.M.device)
+            if shared is None:
+                phi = activate((s.signal * x + s.width * xi) @ s.M.T)
+            else:
+                fresh = tensor(own.standard_normal((len(x), p)), s.M.device)
+                phi = next(shared) + c.b * xi @ s.M.T + math.sqrt(c.s2) * fresh
+            yield phi, xi
+
+
+def sample_parts(s: Setting, rows: int) -> Iterator[Tensor]:
+    """The twin's e^-t a M x_nu + v omega_nu, shared by all noise draws of a sample, ``rows`` at a time."""
+    c, generator = s.model.constants, np.random.default_rng(s.omega_seed)
+    for x in torch.split(s.x, rows):
+        omega = tensor(generator.standard_normal((len(x), len(s.M))), s.M.device)
+        yield s.signal * c.a * x @ s.M.T + math.sqrt(c.v2) * omega
 
 
 def fresh_noise(s: Setting) -> tuple[Tensor, Tensor, float]:
     """U, V at m = infinity on the training points, and the error bound."""
     if s.features == "gaussian":
         c = s.model.constants
-        sample = _twin_sample_part(s, np.random.default_rng(s.omega_seed))
+        sample = next(sample_parts(s, len(s.x)))
         U = sample.T @ sample / len(sample) + _per_draw(s)
         return U, c.b * s.M, 0.0
     return _over_points(s, s.x)
@@ -153,13 +168,6 @@ def _over_points(s: Setting, points: Tensor) -> tuple[Tensor, Tensor, float]:
     u = s.signal * points @ s.M.T
     result = average(u, s.width * norm, direction @ direction.T, s.model.activation, s.model.constants.mean)
     return result.second, result.first[:, None] * direction, result.error
-
-
-def _twin_sample_part(s: Setting, generator: np.random.Generator) -> Tensor:
-    """e^-t a M x_nu + v omega_nu, the part shared by all noise draws of a sample, (n, p)."""
-    c = s.model.constants
-    omega = tensor(generator.standard_normal((len(s.x), len(s.M))), s.M.device)
-    return s.signal * c.a * s.x @ s.M.T + math.sqrt(c.v2) * omega
 
 
 def _per_draw(s: Setting) -> Tensor:

@@ -68,15 +68,19 @@ def average(u: Tensor, tau: Tensor, correlation: Tensor, activation: Activation,
     project = projector(activation, mean, u, tau)
     power = torch.ones_like(correlation).fill_diagonal_(0)
     total = torch.zeros_like(correlation)
-    captured = torch.zeros(p, dtype=u.dtype, device=u.device)
+    captured, first, diagonal = u.new_zeros((3, p))
     for start in range(0, LARGEST_ORDER, _BLOCK):
-        h, square = project(u, tau, start, start + _BLOCK)
-        if start == 0:
-            first, diagonal = h[1].mean(dim=0), square.mean(dim=0)
-        for k in range(h.shape[0]):
-            total += (h[k].T @ h[k]) * power / n
-            power *= correlation
-        captured += (h**2).sum(dim=0).mean(dim=0)
+        lowest = power
+        for part in torch.split(u, max(1, _CHUNK // (_BLOCK * p))):
+            h, square = project(part, tau, start, start + _BLOCK)
+            power = lowest.clone()
+            for k in range(h.shape[0]):
+                total.addcmul_(h[k].T @ h[k], power, value=1 / n)
+                power *= correlation
+            captured += (h**2).sum(dim=(0, 1)) / n
+            if start == 0:
+                first += h[1].sum(dim=0) / n
+                diagonal += square.sum(dim=0) / n
         # Below round-off the tail is not known: it is then taken to be round-off.
         tail = torch.maximum(diagonal - captured, 1e-15 * diagonal)
         error = float(torch.sqrt((power**2 @ tail) @ tail))
