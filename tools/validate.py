@@ -15,6 +15,7 @@ from typing import Any
 from rfcore import results
 from tools import validation_features as features
 from tools import validation_linear as linear
+from tools.validation_filters import Filters
 from tools.validation_report import report
 from tools.validation_store import Clock, open_table
 
@@ -22,6 +23,7 @@ PARTS: dict[str, Any] = {
     "features": features,
     "losses": linear.Part(linear.Losses),
     "maps": linear.Part(linear.Maps),
+    "filters": linear.Part(Filters),
 }
 
 

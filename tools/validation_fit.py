@@ -70,15 +70,23 @@ def deviations(rows: dict[int, Row]) -> tuple[Array, Array]:
     return delta, np.array([np.hypot(row.error, row.numerical) for row in rows.values()])
 
 
-def inside(fits: Iterable[Fit], limit: float, columns: Columns | slice = slice(None)) -> float:
+def select(f: Fit, columns: Columns) -> Fit:
+    """The same fit for some of its quantities."""
+    part = {
+        name: getattr(f, name)[..., columns] for name in ("constants", "errors", "chi2", "pulls", "judged")
+    }
+    return dataclasses.replace(f, **part)
+
+
+def inside(fits: Iterable[Fit], limit: float) -> float:
     """The fraction of all judged quantities at all d whose pull is at most ``limit``."""
-    pulls = np.concatenate([f.pulls[:, columns][:, f.judged[columns]].ravel() for f in fits])
+    pulls = np.concatenate([f.pulls[:, f.judged].ravel() for f in fits])
     return float(np.mean(np.abs(pulls) <= limit)) if pulls.size else math.nan
 
 
-def chi_square(fits: Iterable[Fit], columns: Columns | slice = slice(None)) -> float:
+def chi_square(fits: Iterable[Fit]) -> float:
     """Mean of chi-square per degree of freedom over the judged quantities."""
-    values = np.concatenate([f.chi2[columns][f.judged[columns]] / f.freedom for f in fits])
+    values = np.concatenate([f.chi2[f.judged] / f.freedom for f in fits])
     return float(np.mean(values)) if values.size else math.nan
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ Array = npt.NDArray[np.float64]
 Values = dict[str, tuple[float, float]]  # a number and its standard error (simulation), or 0 (theory)
 GAMMAS = (0.1, 0.5, 1.0, 2.0, 8.0)
 COVARIANCES = ("isotropic", "power-law", "patches")
-DRAWS = {64: 600, 128: 300, 256: 150}
+DRAWS = {64: 320, 128: 160, 256: 80}
 FIRST = 12  # draws that the tests repeat
 CORRECTED = " +1/d"
 LEVELS = ((0.1, 0.0), (1.0, 0.0), (0.1, 0.4))  # noise variance and ridge
@@ -144,12 +145,12 @@ class Maps:
         found: Values = {}
         for z, ridge in LEVELS[:2]:
             moments = rf.simulation.denoiser_moments(s.model(z, ridge), s.d, draws, s.seed)
-            found |= _chosen(s, f"denoiser z={z:g}", moments, moments.standard_error)
+            found |= chosen(s, f"denoiser z={z:g}", moments, moments.standard_error)
         model = s.model(1.0)
         for start, end in INTERVALS:
             label = f"{start:g} to {end:g}"
             moments = rf.simulation.sampling_map_moments(model, start, end, d=s.d, draws=draws, seed=s.seed)
-            found |= _chosen(s, f"map {label}", moments, moments.standard_error)
+            found |= chosen(s, f"map {label}", moments, moments.standard_error)
             split = rf.simulation.split_agreement(model, start, end, d=s.d, draws=draws // 2, seed=s.seed)
             found[f"agreement {label}"] = float(split), split.standard_error
         return found
@@ -158,11 +159,11 @@ class Maps:
     def theory(s: Setting) -> Values:
         found: Values = {}
         for z, ridge in LEVELS[:2]:
-            found |= _chosen(s, f"denoiser z={z:g}", rf.theory.denoiser_moments(s.model(z, ridge)))
+            found |= chosen(s, f"denoiser z={z:g}", rf.theory.denoiser_moments(s.model(z, ridge)))
         model = s.model(1.0)
         for start, end in INTERVALS:
             label = f"{start:g} to {end:g}"
-            found |= _chosen(s, f"map {label}", rf.theory.sampling_map_moments(model, start, end))
+            found |= chosen(s, f"map {label}", rf.theory.sampling_map_moments(model, start, end))
             found[f"agreement {label}"] = rf.theory.split_agreement(model, start, end), 0.0
         return found
 
@@ -174,9 +175,10 @@ def modes(law: str) -> dict[str, int]:
     return {name: int(order[place]) for name, place in places.items()}
 
 
-def _chosen(
+def chosen(
     s: Setting, label: str, moments: rf.theory.MapMoments, errors: rf.theory.MapMoments | None = None
 ) -> Values:
+    """Mean of the modes that are looked at, and variances of some pairs of them."""
     at = modes(s.covariance)
     pairs = [(j, j) for j in at] + ([("low", "middle"), ("low", "top")] if "low" in at else [])
     found: Values = {}
@@ -190,12 +192,12 @@ def _chosen(
 
 
 class Part:
-    """What `tools.validate` asks of a part, for one of the two tables."""
+    """What `tools.validate` asks of a part, for one of the tables."""
 
     SEED_RULE = SEED_RULE
     settings = staticmethod(settings)
 
-    def __init__(self, table: type[Losses] | type[Maps]) -> None:
+    def __init__(self, table: Any) -> None:
         self.table, self.NAME, self.SETTINGS, self.ABOUT = table, table.NAME, table.SETTINGS, table.ABOUT
 
     def columns(self) -> list[str]:
