@@ -82,6 +82,24 @@ def link_verdict(body: str, label: str, tolerance: str) -> str:
     return f'<span class="rf-holds">{label} holds</span> (tolerance {tolerance})'
 
 
+def anchor(label: str) -> str:
+    """The id of a verdict, to which the claims register links."""
+    return "check-" + re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+
+
+def mark_verdicts(body: str) -> str:
+    """All verdicts of a page, linked; the first of each name gets an id."""
+    seen: set[str] = set()
+
+    def mark(match: re.Match[str]) -> str:
+        name = anchor(html.unescape(match[1]))
+        here = "" if name in seen else f'<span class="rf-anchor" id="{name}"></span>'
+        seen.add(name)
+        return here + link_verdict(body, match[1], match[2])
+
+    return VERDICT.sub(mark, body)
+
+
 def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Marks verdicts, folds imports, and mends the markup: ids once a page, roles that fit."""
     body = context.get("body")
@@ -91,7 +109,7 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     body = FORMULA.sub(lambda m: f'<span class="rf-nobr">{m[0]}</span>' if m[1] or m[3] else m[0], body)
     if CHAPTER.match(page):
         body = IMPORTS.sub(FOLDED, body, count=1)
-    body = VERDICT.sub(lambda match: link_verdict(body, match[1], match[2]), body)
+    body = mark_verdicts(body)
     context["body"] = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
 
 
