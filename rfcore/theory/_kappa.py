@@ -19,37 +19,90 @@ from rfcore.theory._rank import positive
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
-TABLE = 160  # nodes of the table that is inverted for a first guess
+PER_DECADE = 28  # nodes of the table that is inverted for a first guess
+SQUARE = 1e-14  # |1 - gamma rank/d| below this is n = rank
+BLOCK = 1 << 15  # entries of a block of lambda + kappa: it stays in the cache
 
 
 def real_kappa(covariance: Covariance, gamma: float, z: Floats) -> Floats:
     """kappa(z) for z >= 0 of any shape, to round-off.
 
-    z(kappa) is explicit and convex, so a table of it is inverted for a guess that is then polished by
-    Newton's method in log kappa; z = 0 is the largest root of 1 = gamma <lambda/(lambda + kappa)>.
+    kappa(0) is the largest root of 1 = gamma <lambda/(lambda + kappa)>, or 0.  z is an explicit function of
+    e = kappa - kappa(0) without cancellation, see :class:`_Curve`.  A table of log z and its slope on a grid
+    of log e is inverted by cubic Hermite interpolation; Newton's method in the same variables polishes, as a
+    rule in one step.
     """
     flat = np.asarray(z, dtype=float).ravel()
-    lam, w = covariance.eigenvalues, covariance.weights
-    lowest = smallest_kappa(covariance, gamma)
-    kappa = np.full(flat.size, lowest)
-    positive = np.flatnonzero(flat > 0)
-    if positive.size:
-        target = flat[positive]
-        # kappa - kappa_0 lies between z and z + gamma <lambda>: tabulate the difference on a log grid.
-        upper = target.max() + gamma * covariance.variance
-        grid = np.geomspace(min(target.min(), upper) / 4, 2 * upper, TABLE)
-        values, slopes = _noise(lam, w, gamma, lowest + grid)
-        values = np.maximum.accumulate(np.maximum(values, 1e-300))
-        guess = np.exp(np.interp(np.log(target), np.log(values), np.log(grid)))
-        kappa[positive] = lowest + _polish(lam, w, gamma, lowest, guess, target)
+    curve = _Curve(covariance, gamma)
+    kappa = np.full(flat.size, curve.lowest)
+    above = np.flatnonzero(flat > 0)
+    if above.size:
+        target = flat[above]
+        kappa[above] += curve.polish(curve.guess(target), target)
     return kappa.reshape(np.shape(z))
+
+
+class _Curve:
+    """z(e) = (kappa_0 + e) left, left = (1 - gamma rank/d)_+ + gamma e <omega/(lambda + kappa)>, all >= 0.
+
+    omega = lambda/(lambda + kappa_0) on the range of Sigma, kappa = kappa_0 + e; because kappa_0 solves the
+    equation at e = 0 nothing cancels.  dz/de = left + kappa gamma <lambda/(lambda + kappa)^2>.
+    """
+
+    def __init__(self, covariance: Covariance, gamma: float) -> None:
+        live = positive(covariance)
+        self.lam, w = covariance.eigenvalues[live, None], gamma * covariance.weights[live]
+        self.lowest = smallest_kappa(covariance, gamma)
+        self.missing = 1 - float(w.sum()) if self.lowest == 0 else 0.0
+        if self.missing < SQUARE:
+            self.missing = 0.0
+        self.reach = float(w @ self.lam[:, 0])  # kappa - z is at most gamma <lambda>
+        self.first, self.second = w * self.lam[:, 0] / (self.lam[:, 0] + self.lowest), w * self.lam[:, 0]
+
+    def __call__(self, e: Floats) -> tuple[Floats, Floats]:
+        """log z and d log z/d log e."""
+        kappa = self.lowest + e
+        sums = np.empty((2, e.size))
+        width = max(1, BLOCK // self.lam.size)
+        for k in range(0, e.size, width):
+            inverse = 1 / (self.lam + kappa[k : k + width])
+            sums[0, k : k + width] = self.first @ inverse
+            sums[1, k : k + width] = self.second @ (inverse * inverse)
+        left = self.missing + e * sums[0]
+        return np.log(kappa * left), e * (left + kappa * sums[1]) / (kappa * left)
+
+    def guess(self, target: Floats) -> Floats:
+        """log e for each z: e lies between z and z + gamma <lambda>, because dkappa/dz >= 1."""
+        low, high = math.log(target.min()), math.log(target.max() + self.reach)
+        nodes = math.ceil(PER_DECADE * (high - low) / math.log(10))
+        x = np.linspace(low, high + 1e-9, max(2, min(nodes, 16 + target.size // 2)))
+        y, slope = self(np.exp(x))
+        at = np.log(target)
+        k = np.clip(np.searchsorted(y, at), 1, x.size - 1) - 1
+        width = y[k + 1] - y[k]
+        t = np.clip((at - y[k]) / width, 0, 1)
+        ends = x[k] + t * t * (3 - 2 * t) * (x[k + 1] - x[k])
+        return np.asarray(ends + t * (1 - t) * width * ((1 - t) / slope[k] - t / slope[k + 1]))
+
+    def polish(self, x: Floats, target: Floats) -> Floats:
+        """e from log e.  Newton is quadratic: a step of 1e-8 was the last one."""
+        goal = np.log(target)
+        for _ in range(60):
+            value, slope = self(np.exp(x))
+            step = np.clip((value - goal) / slope, -2, 2)
+            x = x - step
+            if np.max(np.abs(step)) < 1e-8:
+                return np.asarray(np.exp(x))
+        raise ArithmeticError(
+            f"kappa: Newton's method stopped at a step of {float(np.max(np.abs(step))):.1e}"
+        )
 
 
 def smallest_kappa(covariance: Covariance, gamma: float) -> float:
     """kappa(0): 0 where n >= rank, else the root of gamma <lambda/(lambda + kappa)> = 1."""
     live = positive(covariance)
     lam, w = covariance.eigenvalues[live], covariance.weights[live]
-    if gamma * float(w.sum()) <= 1 + 1e-14:  # n = rank, to round-off
+    if gamma * float(w.sum()) <= 1 + SQUARE:
         return 0.0
     # g(log kappa) = log(gamma df1/d) decreases; Newton from the left end in log variables, safeguarded.
     low, high = -745.0, math.log(gamma * covariance.variance)
@@ -104,23 +157,3 @@ def _noise(lam: Floats, w: Floats, gamma: float, kappa: Any) -> tuple[Any, Any]:
     ratio = lam[:, None] / (lam[:, None] + kappa)
     value = kappa * (1 - gamma * (w @ ratio))
     return value, 1 - gamma * (w @ (ratio * ratio))
-
-
-def _polish(lam: Floats, w: Floats, gamma: float, lowest: float, guess: Floats, target: Floats) -> Floats:
-    """Newton for kappa = lowest + e^x with z written without cancellation where gamma > 1."""
-    x = np.log(guess)
-    for _ in range(60):
-        e = np.exp(x)
-        ratio = lam[:, None] / (lam[:, None] + lowest + e)
-        if lowest > 0:
-            # 1 - gamma <lam/(lam+k)> = gamma e <lam/((lam+k0)(lam+k))> because k0 solves it at e = 0.
-            left = gamma * e * (w @ (ratio / (lam[:, None] + lowest)))
-        else:
-            left = 1 - gamma * (w @ ratio)
-        value = (lowest + e) * left
-        slope = (1 - gamma * (w @ (ratio * ratio))) * e
-        step = np.clip((value - target) / np.maximum(slope, 1e-300), -2, 2)
-        x = x - step
-        if np.max(np.abs(step)) < 2e-15:
-            break
-    return np.asarray(np.exp(x))
