@@ -24,6 +24,8 @@ def objects():
     return {
         "rf": rf,
         "model": model,
+        "form": rf.theory.pencil(model),
+        "at": rf.theory.semicircle(rf.theory.pencil(model), 1j),
         "law": model.covariance,
         "c": model.constants,
         "R": rf.theory.resolvent(model, 1j),
