@@ -25,19 +25,20 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.model import Covariance
-from rfcore.theory._kappa import smallest_kappa
+from rfcore.theory._kappa import SQUARE, smallest_kappa
 from rfcore.theory._rank import positive
 
 Floats = npt.NDArray[np.float64]
 START, LARGEST = 24, 3072  # nodes of an interval; doubled until the masses are right
 TOLERANCE = 1e-11
+EDGE = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
 class SpectralRule:
     """Nodes and weights for E f(S)_kk = sum_q weights[k, q] f(x_q) + zero[k] f(0).
 
-    x : (Q,) eigenvalues of S; weights : (K, Q); zero : (K,) share of mode k in the null space of S
+    x : (Q,) eigenvalues of S, ascending; weights : (K, Q); zero : (K,) share of mode k in the null space of S
     energy : (Q,) xi(x) = u^T Sigma u for the eigenvector u of S at x; null_energy : the same at x = 0, a mean
     over the null space (nan where there is none)
     error : largest error of the masses sum_q weights[k, q] + zero[k] = 1
@@ -77,43 +78,55 @@ def spectral_rule(covariance: Covariance, gamma: float) -> SpectralRule:
 def support_of_u(lam: Floats, w: Floats, gamma: float) -> list[tuple[float, float]]:
     """Intervals of u where gamma <lambda^2/(lambda - u)^2> > 1: the function is convex between atoms."""
     value, inverse = np.unique(lam, return_inverse=True)
-    share = gamma * np.bincount(inverse, w) * value**2  # numerators
-    outer = _edge(value, share, value[0], -1), _edge(value, share, value[-1], 1)
-    edges = [outer[0], *_gaps(value, share).tolist(), outer[1]]
+    mass: Floats = gamma * np.bincount(inverse, w).astype(np.float64)
+    outer = _edge(value, mass, 0, -1), _edge(value, mass, -1, 1)
+    edges = [outer[0], *_gaps(value, mass).tolist(), outer[1]]
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _excess(value: Floats, share: Floats, u: Floats) -> tuple[Floats, Floats]:
-    """g(u) = sum share/(value - u)^2 - 1 and its derivative."""
-    inverse = 1 / (value[:, None] - u)
-    return share @ inverse**2 - 1, 2 * share @ inverse**3
+def _excess(value: Floats, mass: Floats, u: Floats, square: Floats | float = 0.0) -> Floats:
+    """sum mass value^2/D - 1, D = (value - u)^2 + square.
+
+    Next to n = rank, where sum mass = 1 and the spectrum starts at u = 0, the 1 is taken out of each term.
+    """
+    spread = (value[:, None] - u) ** 2 + square
+    total = float(mass.sum())
+    if total > 2:
+        return np.asarray((mass * value**2) @ (1 / spread) - 1)
+    rest = mass @ ((2 * value[:, None] * u - u**2 - square) / spread)
+    return np.asarray(rest + (total - 1 if abs(total - 1) > SQUARE else 0.0))
 
 
-def _edge(value: Floats, share: Floats, atom: float, side: int) -> float:
+def _slope(value: Floats, mass: Floats, u: Floats) -> Floats:
+    """Derivative of the excess in u, at square 0."""
+    return np.asarray(2 * (mass * value**2) @ (1 / (value[:, None] - u) ** 3))
+
+
+def _edge(value: Floats, mass: Floats, end: int, side: int) -> float:
     """The outermost root, beyond the extreme atom on one side: Newton on 1/sqrt(g + 1), nearly linear."""
-    own = share[0] if side < 0 else share[-1]
-    u = np.array([atom + side * math.sqrt(own)])  # the own atom alone: always inside
+    atom = value[end]
+    u = np.array([atom * (1 + side * math.sqrt(mass[end]))])  # the own atom alone: always inside
     for _ in range(100):
-        g, slope = _excess(value, share, u)
-        h = 1 / np.sqrt(g + 1)
-        step = (1 - h) / (-slope * h**3 / 2)
+        g = _excess(value, mass, u)
+        h = 1 / np.sqrt(1 + g)
+        step = np.expm1(-np.log1p(g) / 2) / (_slope(value, mass, u) * h**3 / 2)
         u = u + step
-        if abs(step[0]) <= 4e-16 * max(abs(u[0]), abs(atom)):
+        if abs(step[0]) <= 4e-16 * abs(u[0]) or abs(u[0]) < 1e-30 * atom:
             break
     return float(u[0])
 
 
-def _gaps(value: Floats, share: Floats) -> Floats:
+def _gaps(value: Floats, mass: Floats) -> Floats:
     """The two roots of g in each gap between neighbouring atoms where its minimum is negative, flat."""
-    root = np.cbrt(share)
+    root = np.cbrt(mass * value**2)
     # The two neighbours alone have the minimum (a^(1/3) + b^(1/3))^3/distance^2: most gaps are closed.
     wide = (root[:-1] + root[1:]) ** 3 < np.diff(value) ** 2
     below, above = value[:-1][wide], value[1:][wide]
-    lowest = _bisect(below, above, lambda u: _excess(value, share, u)[1] > 0)
-    opened = _excess(value, share, lowest)[0] < 0
+    lowest = _bisect(below, above, lambda u: _slope(value, mass, u) > 0)
+    opened = _excess(value, mass, lowest) < 0
     below, above, lowest = below[opened], above[opened], lowest[opened]
-    left = _bisect(below, lowest, lambda u: _excess(value, share, u)[0] < 0)
-    right = _bisect(lowest, above, lambda u: _excess(value, share, u)[0] > 0)
+    left = _bisect(below, lowest, lambda u: _excess(value, mass, u) < 0)
+    right = _bisect(lowest, above, lambda u: _excess(value, mass, u) > 0)
     return np.stack([left, right], axis=1).ravel()
 
 
@@ -129,26 +142,31 @@ def _bisect(low: Floats, high: Floats, above: Callable[[Floats], Any]) -> Floats
 def _interval(
     lam: Floats, w: Floats, gamma: float, left: float, right: float
 ) -> tuple[Floats, Floats, Floats]:
-    """x, weights (K, Q) and xi(x) of one interval, refined until the mass of each mode settles."""
+    """x, weights (K, Q) and xi(x) of one interval, refined until masses and resolvents settle."""
     scale = float(lam[(lam > left) & (lam < right)].min())
-    shift = max(0.0, scale - 2 * left)
-    before: Floats | float = math.inf
-    count = START
+    # A logarithmic scale down to the edge, or next to a hard edge down to EDGE.
+    shift = max(0.0, EDGE * scale - 2 * left)
+    before, probes, count = np.zeros((0, 0)), np.zeros(0), START
     while True:
         u, weight = _nodes(left, right, shift, count)
         answer = _weigh(lam, w, gamma, u, weight)
-        mass = answer[1].sum(axis=1)
-        if np.max(np.abs(mass - before)) < TOLERANCE or 2 * count > LARGEST:
+        x = answer[0]
+        if probes.size == 0:
+            probes = np.geomspace(max(x[0], EDGE * scale), x[-1], 4)
+        size = answer[1].sum(axis=1, keepdims=True)
+        seen = np.hstack([size, answer[1] @ (probes / (x[:, None] + probes))])
+        change = np.abs(seen - before) if before.size else np.ones(1)
+        if np.max(change) < TOLERANCE or 2 * count > LARGEST:
             return answer
-        before, count = mass, 2 * count
+        before, count = seen, 2 * count
 
 
 def _nodes(left: float, right: float, shift: float, count: int) -> tuple[Floats, Floats]:
-    """Midpoints in phi, with log(u + shift) = middle + half cos phi."""
+    """Midpoints in phi, with log(u + shift) = middle - half cos phi."""
     phi = (np.arange(count) + 0.5) * math.pi / count
-    low, high = math.log(left + shift), math.log(right + shift)
-    moved = np.exp((low + high) / 2 + (high - low) / 2 * np.cos(phi))
-    return moved - shift, moved * (high - low) / 2 * np.sin(phi) * math.pi / count
+    length = math.log((right + shift) / (left + shift))
+    grown = (left + shift) * np.expm1(length * np.sin(phi / 2) ** 2)  # u - left, without cancellation
+    return left + grown, (left + shift + grown) * length / 2 * np.sin(phi) * math.pi / count
 
 
 def _weigh(lam: Floats, w: Floats, gamma: float, u: Floats, du: Floats) -> tuple[Floats, Floats, Floats]:
@@ -169,16 +187,14 @@ def _squared_width(lam: Floats, w: Floats, gamma: float, u: Floats) -> Floats:
     """w^2 at u: Newton on 1/(gamma <lambda^2/D>) - 1, increasing and concave, so monotone from 0."""
     distance = (lam[:, None] - u) ** 2
     share = gamma * w * lam**2
-    square = np.zeros(u.size)
     nearest = np.argmin(distance, axis=0)
     floor = share[nearest] * 1e-8  # keeps off the pole where u meets an atom; below the root
     square = np.where(distance[nearest, np.arange(u.size)] < floor, floor, 0.0)
     for _ in range(60):
-        inverse = 1 / (distance + square)
-        total = share @ inverse
-        step = (total - 1) * total / (share @ inverse**2)
+        excess = _excess(lam, gamma * w, u, square)
+        step = excess * (1 + excess) / (share @ (1 / (distance + square) ** 2))
         square = np.maximum(square + step, 0)
         # Newton is quadratic: a relative step of 1e-8 was the last one; next to an edge w^2 is round-off.
-        if np.all((np.abs(step) <= 1e-8 * square) | (np.abs(total - 1) <= 1e-14)):
+        if np.all((np.abs(step) <= 1e-8 * square) | (np.abs(excess) <= 1e-15)):
             break
     return square
