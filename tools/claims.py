@@ -128,7 +128,8 @@ def card(c: Claim, known: Mapping[str, Verdict]) -> list[str]:
 def tally(claims: Iterable[Claim]) -> str:
     counts = Counter(c.status for c in claims)
     words = {"erratum": "errata", "open": "not reached yet"}
-    return ", ".join(f"{counts[key]} {words.get(key, key)}" for key in STATUS if counts[key])
+    names = {key: words.get(key, key) if (key, counts[key]) != ("erratum", 1) else key for key in STATUS}
+    return ", ".join(f"{counts[key]} {names[key]}" for key in STATUS if counts[key])
 
 
 def claims_page(register: list[Source], known: Mapping[str, Verdict]) -> str:

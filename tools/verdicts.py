@@ -92,9 +92,9 @@ def place(chapter: str) -> str:
 
 
 def size(number: float) -> str:
-    """An error or a tolerance in few characters: 0.02, 3e-14, 0."""
-    text = f"{number:.1g}"
-    return re.sub(r"e([+-])0*(\d)", r"e\1\2", text) if number else "0"
+    """An error or a tolerance in few characters, which no line break separates: 0.02, 3e−14, 0."""
+    text = re.sub(r"e([+-])0*(\d)", r"e\1\2", f"{number:.1g}") if number else "0"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def line(reference: str, known: Mapping[str, Verdict]) -> str:
@@ -106,6 +106,10 @@ def line(reference: str, known: Mapping[str, Verdict]) -> str:
     found = known[reference]
     target = f"{found.chapter}.html#{anchor(found.label)}"
     label = found.label.replace("<", "&lt;").replace("$", "&#36;")
-    seeds = "" if found.worst is None else f"; eight seeds: at most {100 * found.worst:.0f} %"
-    numbers = f"error {size(found.error)}, allowed {size(found.tolerance)}{seeds}"
+    seeds = (
+        ""
+        if found.worst is None
+        else f"; eight seeds: up to {max(1, round(100 * found.worst))}\N{NO-BREAK SPACE}%"
+    )
+    numbers = f"error {size(found.error)} of {size(found.tolerance)} allowed{seeds}"
     return f'{place(found.chapter)}: <a href="{target}">{label}</a> <span class="rf-quiet">({numbers})</span>'
