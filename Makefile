@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export RFCORE_QUIET := 1
 
-.PHONY: help book test run lint bench stress margins screenshots check-repository clean
+.PHONY: help book test run lint bench stress validate margins screenshots check-repository clean
 
 help:
 	@echo "make book     build the book and say where to open it"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint     lint and types alone"
 	@echo "make bench    timings side by side with other methods"
 	@echo "make stress   the laws that every spectrum obeys, on 10,000 random questions"
+	@echo "make validate compare theory and simulation where that is not stored yet (about an hour), and report"
 	@echo "make margins  run the chapters with eight seeds and record how far each check is from failing"
 	@echo "make screenshots  pictures of all pages, desktop and phone, in _build/screenshots"
 	@echo "make check-repository  does all agree with the address in pyproject.toml?"
@@ -42,6 +43,10 @@ bench: .venv/.stamp
 
 stress: .venv/.stamp
 	@$(BIN)/python -m tools.stress
+
+validate: .venv/.stamp
+	@$(BIN)/python -m tools.validate
+	@$(BIN)/python -m tools.provenance
 
 margins: .venv/.stamp
 	@$(BIN)/python -m tools.margins -j $(JOBS)
