@@ -10,7 +10,7 @@ from tools import claims, statements
 from tools.claims import STATUS
 from tools.margins import VERDICT
 from tools.run_notebooks import ROOT
-from tools.verdicts import anchor, checks, collected, notebooks
+from tools.verdicts import anchor, checks, collected, notebooks, stored
 
 DOCUMENTS = (
     "seminar-slides",
@@ -28,7 +28,7 @@ def books():
 
 @pytest.fixture(scope="module")
 def known(books):
-    return [*checks(books), *collected()]
+    return [*checks(books), *collected(), *stored()]
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +112,11 @@ def test_links_lead_to_one_verdict_each(books):
 
 def test_a_removed_check_is_noticed(books, register, labelled):
     spoilt = without(books, "03-random-features", "eq-duhamel")
-    left = [*checks(spoilt), *collected()]
+    left = [*checks(spoilt), *collected(), *stored()]
     assert any("03-random-features#eq-duhamel" in line for line in claims.problems(register, left))
     assert any("eq-filter" in line for line in statements.problems(labelled, left, listed()))
     spoilt = without(books, "08-bulks", "eq-lambda3")
-    left = [*checks(spoilt), *collected()]
+    left = [*checks(spoilt), *collected(), *stored()]
     wrong = statements.problems(labelled, left, listed())
     assert any(line.startswith("eq-lambda3 ") and "no check" in line for line in wrong)
 

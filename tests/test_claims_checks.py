@@ -140,6 +140,16 @@ def test_collapse_at_the_other_published_settings(width: int, t: float, deviatio
     assert ours.max() / ours.min() < theirs.max() / theirs.min()
 
 
+def test_memorisation_time_falls_with_t_and_rises_again() -> None:
+    """In n it grows; in t it falls to a minimum near 0.3 and rises beyond, in wide networks (p = 150 n)."""
+    found = {
+        (n, t): rf.theory.timescales(rf.RandomFeatureModel(150 * n, n, t)).memorize
+        for n, t in ((64, 0.03), (64, 0.3), (64, 0.8), (128, 0.3))
+    }
+    assert found[64, 0.3] < found[64, 0.8] < found[64, 0.03]
+    assert 1.5 < found[128, 0.3] / found[64, 0.3] < 2.5
+
+
 def test_gap_at_the_end_falls_with_n_and_rises_with_p() -> None:
     """In theory on a grid, and in drawn twins of d = 20 at its corners."""
     sizes = (2, 8, 32)

@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 
 from tools import statements
 from tools.run_notebooks import ROOT
-from tools.verdicts import Verdict, checks, collected, line, missing, notebooks, place, title
+from tools.verdicts import Verdict, checks, collected, line, missing, notebooks, place, stored, title
 
 FOLDER = ROOT / "data" / "claims"
 STATUS = {
@@ -166,7 +166,7 @@ def claims_page(register: list[Source], known: Mapping[str, Verdict]) -> str:
 def statements_page(books: Mapping[str, NotebookNode], known: Mapping[str, Verdict]) -> str:
     """The page of the labelled equations and statements."""
     register = statements.load(statements.FILE.read_text(encoding="utf-8"))
-    names, counts, body = [*known, *collected()], Counter[str](), []
+    names, counts, body = [*known, *collected(), *stored()], Counter[str](), []
     for chapter, book in books.items():
         entries = statements.found(chapter, book)
         if entries:
@@ -203,7 +203,7 @@ def pages() -> dict[Path, str]:
 def main() -> int:
     books = notebooks()
     known = checks(books)
-    names = [*known, *collected()]
+    names = [*known, *collected(), *stored()]
     register = statements.load(statements.FILE.read_text(encoding="utf-8"))
     labelled = [s for chapter, book in books.items() for s in statements.found(chapter, book)]
     wrong = problems(sources(), names) + statements.problems(labelled, names, register)

@@ -1,6 +1,7 @@
-"""What checks the book has: verdicts in the stored outputs of the chapters, and the functions of the tests.
+"""What checks the book has: verdicts stored in the chapters, functions of the tests, stored comparisons.
 
-A reference to a check is `chapter#label` ("03-random-features#eq-duhamel") or `tests/file.py::function`.
+A reference to a check is `chapter#label` ("03-random-features#eq-duhamel"), `tests/file.py::function`, or
+`data/name` for a stored result.
 """
 
 import ast
@@ -13,6 +14,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
+from rfcore import results
 from tools.margins import FILE, verdicts
 from tools.run_notebooks import ROOT, chapters
 
@@ -70,6 +72,11 @@ def collected() -> dict[str, str]:
     return found
 
 
+def stored() -> list[str]:
+    """The stored results, by reference."""
+    return [f"data/{name}" for name in results.names()]
+
+
 def missing(references: Iterable[str], known: Iterable[str]) -> list[str]:
     """The references that lead nowhere."""
     names = set(known)
@@ -98,11 +105,15 @@ def size(number: float) -> str:
 
 
 def line(reference: str, known: Mapping[str, Verdict]) -> str:
-    """One check as a line of Markdown: a link to the verdict, its error and tolerance; or the test."""
+    """One check as a line of Markdown: a link to the verdict, its error and tolerance; or what else it is."""
     if "::" in reference:
         file, function = reference.removeprefix("tests/").split("::")
         words = function.removeprefix("test_").replace("_", " ")
         return f'<span class="rf-test">test</span> {words} <span class="rf-quiet">({file})</span>'
+    if reference.startswith("data/"):
+        name = reference.removeprefix("data/")
+        link = f'<a href="provenance.html#{name}">{name}</a>'
+        return f'<span class="rf-test">stored</span> {link} <span class="rf-quiet">(theory, simulation)</span>'
     found = known[reference]
     target = f"{found.chapter}.html#{anchor(found.label)}"
     label = found.label.replace("<", "&lt;").replace("$", "&#36;")
