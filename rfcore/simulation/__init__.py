@@ -12,7 +12,9 @@ from rfcore.checks import Array
 from rfcore.model import RandomFeatureModel
 from rfcore.simulation import descent, dynamics
 from rfcore.simulation import features as _features
+from rfcore.simulation.decomposition import decomposition
 from rfcore.simulation.features import Moments, moments
+from rfcore.simulation.integrated import integrated_score_error
 from rfcore.simulation.lanczos import Spectrum, TraceEstimate, spectrum
 from rfcore.simulation.linear import kl
 from rfcore.simulation.linear_filters import optimal_noise, optimal_stopping, oracle_filter
@@ -28,6 +30,7 @@ from rfcore.simulation.linear_maps import (
 )
 from rfcore.simulation.partition import log_partition
 from rfcore.simulation.pencil import DrawnPencil, draw_pencil
+from rfcore.simulation.ridge import optimal_ridge
 from rfcore.simulation.setting import setting
 from rfcore.simulation.verbs import loss_curves, minimizer, realized
 
@@ -37,6 +40,7 @@ __all__ = [
     "Moments",
     "Spectrum",
     "TraceEstimate",
+    "decomposition",
     "denoiser_moments",
     "descent",
     "draw_pencil",
@@ -44,6 +48,7 @@ __all__ = [
     "eigenvalues",
     "features",
     "generated_covariance",
+    "integrated_score_error",
     "kl",
     "log_partition",
     "loss_curves",
@@ -51,6 +56,7 @@ __all__ = [
     "mode_curves",
     "moments",
     "optimal_noise",
+    "optimal_ridge",
     "optimal_stopping",
     "oracle_filter",
     "power_moments",

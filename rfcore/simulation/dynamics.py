@@ -78,9 +78,13 @@ def filters(f: Flow, tau: Array) -> Tensor:
 
 def readout(moments: Moments, tau: float, ridge: float = 0.0) -> Tensor:
     """The trained weights A (d, p) at time tau >= 0 (math.inf for the minimiser)."""
-    f = flow(moments, ridge)
+    return weights(flow(moments, ridge), tau)
+
+
+def weights(f: Flow, tau: float) -> Tensor:
+    """The same from moments that are diagonalised already."""
     g = filters(f, np.atleast_1d(_times(tau, endless=True)))[0]
-    scale = math.sqrt(g.numel() / moments.delta)
+    scale = math.sqrt(g.numel() / f.moments.delta)
     return -scale * (f.projected * g[:, None]).T @ f.basis.T
 
 
@@ -119,8 +123,12 @@ def loss_curves(moments: Moments, tau: npt.ArrayLike, ridge: float = 0.0) -> Los
 
 def minimizer(moments: Moments, ridge: float = 0.0) -> Minimizer:
     """All losses at tau = infinity: ridge minimiser, or for ridge = 0 the minimum-norm one."""
-    values = _losses(flow(moments, ridge), np.array([math.inf]))
-    train, test, empirical, score, error = (float(v[0]) for v in values)
+    return end(flow(moments, ridge))
+
+
+def end(f: Flow) -> Minimizer:
+    """The same from moments that are diagonalised already."""
+    train, test, empirical, score, error = (float(v[0]) for v in _losses(f, np.array([math.inf])))
     return Minimizer(train, test, empirical, score, error)
 
 

@@ -19,13 +19,15 @@ class Decomposition:
     bias : squared distance of the score averaged over training sets and first layers
     features : variance over first layers W of the score averaged over training sets
     data : variance over training sets (points and noise draws) at fixed W
-    error : residual of the equations
+    error : residual of the equations (theory), or of round-off (simulation)
+    standard_error : those of bias, features and data where they are means over draws, else None
     """
 
     bias: float
     features: float
     data: float
     error: float
+    standard_error: "Decomposition | None" = None
 
     @property
     def total(self) -> float:

@@ -4,22 +4,29 @@ import dataclasses
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from rfcore.checks import positive, refuse
 from rfcore.model import RandomFeatureModel
 from rfcore.theory.minimizer import minimizer
 
+Floats = npt.NDArray[np.float64]
 NODES = (24, 32)
 
 
 @dataclasses.dataclass(frozen=True)
 class IntegratedError:
-    """int (1/d) E||s_A(., t) - s*(., t)||^2 dt from ``start`` to ``end``; error: between 24 and 32 nodes."""
+    """int (1/d) E||s_A(., t) - s*(., t)||^2 dt from ``start`` to ``end``.
+
+    error : change between two numbers of nodes
+    standard_error : over draws, for a simulation
+    """
 
     value: float
     start: float
     end: float
     error: float
+    standard_error: float = math.nan
 
 
 def integrated_score_error(model: RandomFeatureModel, start: float, end: float) -> IntegratedError:
@@ -31,14 +38,20 @@ def integrated_score_error(model: RandomFeatureModel, start: float, end: float) 
 
     Raises ValueError unless 0 < start < end.
     """
+    values = []
+    for nodes in NODES:
+        t, w = times(start, end, nodes)
+        errors = [minimizer(dataclasses.replace(model, t=float(time))).score_error for time in t]
+        values.append(float(w @ errors))
+    return IntegratedError(values[1], float(start), float(end), abs(values[1] - values[0]))
+
+
+def times(start: float, end: float, nodes: int) -> tuple[Floats, Floats]:
+    """Nodes t and weights dt of the Gauss-Legendre rule in log t, (nodes,) each; 0 < start < end."""
     a, b = positive("start", start), positive("end", end)
     if a >= b:
         raise refuse("end", end, f"a number > start = {start!r}")
     middle, half = math.log(a * b) / 2, math.log(b / a) / 2
-    values = []
-    for nodes in NODES:
-        x, w = np.polynomial.legendre.leggauss(nodes)
-        t = np.exp(middle + half * x)
-        errors = [minimizer(dataclasses.replace(model, t=float(time))).score_error for time in t]
-        values.append(float(half * np.sum(w * t * errors)))
-    return IntegratedError(values[1], a, b, abs(values[1] - values[0]))
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    t = np.exp(middle + half * x)
+    return t, half * w * t

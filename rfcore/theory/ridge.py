@@ -23,11 +23,15 @@ TILT = 1e-5  # relative imaginary step; the error of the slope is about its squa
 
 @dataclasses.dataclass(frozen=True)
 class OptimalRidge:
-    """The best ridge mu (0 if none helps), the losses there, and dL_test/dlog mu (nan at mu = 0)."""
+    """The best ridge mu (0 if none helps), the losses there, and dL_test/dlog mu (nan at mu = 0).
+
+    standard_error : of the ridge, over draws, for a simulation
+    """
 
     ridge: float
     minimizer: Minimizer
     slope: float
+    standard_error: float = math.nan
 
 
 def optimal_ridge(model: RandomFeatureModel) -> OptimalRidge:
