@@ -11,7 +11,7 @@ gap by gap, and an integral over eigenvalues is one over u, with the density of 
     rho_k(x) = lambda_k w/(pi x D_k),   dx/du = 2 (w^2 M^2 + N^2)/M,
     M = gamma <lambda^2/D^2>,   N = gamma <lambda^2 (lambda - u)/D^2>.
 
-Midpoints in phi, u = cos phi on a logarithmic scale, converge geometrically: w vanishes like sin phi.
+Midpoints in phi, u - left = cos phi on a logarithmic scale, converge geometrically: w vanishes like sin phi.
 Source: Marchenko and Pastur (1967); Silverstein and Choi (1995) for the support.
 """
 
@@ -31,7 +31,8 @@ from rfcore.theory._rank import positive
 Floats = npt.NDArray[np.float64]
 START, LARGEST = 24, 3072  # nodes of an interval; doubled until the masses are right
 TOLERANCE = 1e-11
-EDGE = 1e-7
+EDGE = 1e-22  # the finest scale of u next to n = rank
+ALMOST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,9 @@ def spectral_rule(covariance: Covariance, gamma: float) -> SpectralRule:
     """The nodes and weights of a question, with as many nodes per interval as it takes for ``TOLERANCE``."""
     live = positive(covariance)
     lam, w = covariance.eigenvalues[live], covariance.weights[live]
-    kappa_0 = smallest_kappa(covariance, gamma)
+    kappa_0, load = smallest_kappa(covariance, gamma), gamma * float(w.sum())
+    if abs(load - 1) < ALMOST:  # the edge is closer to 0 than double precision resolves
+        gamma /= load
     zero = kappa_0 / (lam + kappa_0) if kappa_0 > 0 else np.zeros(lam.size)
     parts = [_interval(lam, w, gamma, left, right) for left, right in support_of_u(lam, w, gamma)]
     x, energy = (np.concatenate([part[k] for part in parts]) for k in (0, 2))
@@ -144,15 +147,15 @@ def _interval(
 ) -> tuple[Floats, Floats, Floats]:
     """x, weights (K, Q) and xi(x) of one interval, refined until masses and resolvents settle."""
     scale = float(lam[(lam > left) & (lam < right)].min())
-    # A logarithmic scale down to the edge, or next to a hard edge down to EDGE.
-    shift = max(0.0, EDGE * scale - 2 * left)
+    # x is of order left^2/scale + (u - left): logarithmic in u - left, from where the first term ends.
+    finest = max(abs(left) * min(1.0, abs(left) / scale), EDGE * scale)
     before, probes, count = np.zeros((0, 0)), np.zeros(0), START
     while True:
-        u, weight = _nodes(left, right, shift, count)
+        u, weight = _nodes(left, right - left, finest, count)
         answer = _weigh(lam, w, gamma, u, weight)
         x = answer[0]
         if probes.size == 0:
-            probes = np.geomspace(max(x[0], EDGE * scale), x[-1], 4)
+            probes = np.geomspace(max(x[0], 1e-8 * scale), x[-1], 4)
         size = answer[1].sum(axis=1, keepdims=True)
         seen = np.hstack([size, answer[1] @ (probes / (x[:, None] + probes))])
         change = np.abs(seen - before) if before.size else np.ones(1)
@@ -161,12 +164,12 @@ def _interval(
         before, count = seen, 2 * count
 
 
-def _nodes(left: float, right: float, shift: float, count: int) -> tuple[Floats, Floats]:
-    """Midpoints in phi, with log(u + shift) = middle - half cos phi."""
+def _nodes(left: float, width: float, finest: float, count: int) -> tuple[Floats, Floats]:
+    """Midpoints in phi, with log(u - left + finest) = middle - half cos phi."""
     phi = (np.arange(count) + 0.5) * math.pi / count
-    length = math.log((right + shift) / (left + shift))
-    grown = (left + shift) * np.expm1(length * np.sin(phi / 2) ** 2)  # u - left, without cancellation
-    return left + grown, (left + shift + grown) * length / 2 * np.sin(phi) * math.pi / count
+    length = math.log1p(width / finest)
+    grown = finest * np.expm1(length * np.sin(phi / 2) ** 2)  # u - left, without cancellation
+    return left + grown, (finest + grown) * length / 2 * np.sin(phi) * math.pi / count
 
 
 def _weigh(lam: Floats, w: Floats, gamma: float, u: Floats, du: Floats) -> tuple[Floats, Floats, Floats]:
