@@ -34,6 +34,7 @@ test: .venv/.stamp
 run: .venv/.stamp
 	@$(BIN)/python tools/run_notebooks.py -j $(JOBS)
 	@$(BIN)/python -m tools.intro_figures
+	@$(BIN)/python -m tools.claims
 
 lint: .venv/.stamp
 	@$(BIN)/python tools/run_tests.py lint types
@@ -50,6 +51,7 @@ validate: .venv/.stamp
 
 margins: .venv/.stamp
 	@$(BIN)/python -m tools.margins -j $(JOBS)
+	@$(BIN)/python -m tools.claims
 
 screenshots: book
 	@$(BIN)/python -m tools.screenshots _build/screenshots

@@ -113,7 +113,7 @@ def line(reference: str, known: Mapping[str, Verdict]) -> str:
     if reference.startswith("data/"):
         name = reference.removeprefix("data/")
         link = f'<a href="provenance.html#{name}">{name}</a>'
-        return f'<span class="rf-test">stored</span> {link} <span class="rf-quiet">(theory, simulation)</span>'
+        return f'<span class="rf-test">stored</span> {link}'
     found = known[reference]
     target = f"{found.chapter}.html#{anchor(found.label)}"
     label = found.label.replace("<", "&lt;").replace("$", "&#36;")
