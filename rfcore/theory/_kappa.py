@@ -102,20 +102,27 @@ def smallest_kappa(covariance: Covariance, gamma: float) -> float:
     """kappa(0): 0 where n >= rank, else the root of gamma <lambda/(lambda + kappa)> = 1."""
     live = positive(covariance)
     lam, w = covariance.eigenvalues[live], covariance.weights[live]
-    if gamma * float(w.sum()) <= 1 + SQUARE:
+    load = gamma * float(w.sum())
+    if load <= 1 + SQUARE:
         return 0.0
     # g(log kappa) = log(gamma df1/d) decreases; Newton from the left end in log variables, safeguarded.
     low, high = -745.0, math.log(gamma * covariance.variance)
     x = high
     for _ in range(200):
-        ratio = lam / (lam + math.exp(x))
-        value = gamma * float(w @ ratio)
-        if value > 1:
+        kappa = math.exp(x)
+        ratio = lam / (lam + kappa)
+        # Two ways to write the same, each without cancellation where it is used.
+        excess = (
+            gamma * float(w @ ratio) - 1
+            if load > 2
+            else load - 1 - gamma * float(w @ (kappa / (lam + kappa)))
+        )
+        if excess > 0:
             low = x
         else:
             high = x
         slope = -gamma * float(w @ (ratio * (1 - ratio)))
-        new = x - (value - 1) / slope if slope else low
+        new = x - excess / slope if slope else low
         if not low < new < high:
             new = (low + high) / 2
         if abs(new - x) < 1e-15 * max(1.0, abs(x)):
