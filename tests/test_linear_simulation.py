@@ -246,6 +246,27 @@ def test_digits() -> None:
     assert got == pytest.approx(T.split_agreement(real, 5.0), abs=0.01)
 
 
+def test_data_on_the_range_of_their_covariance() -> None:
+    """Gaussian data in a plane, d = 4: totals agree, divergences exist on the plane."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, 2)) @ rng.standard_normal((2, 4)) + 5
+    plane = S.restricted(x)
+    assert plane.shape == (400, 2)
+    model, small = rf.LinearModel(4 / 20, 0.3, ridge=0.1), rf.LinearModel(2 / 20, 0.3, ridge=0.1)
+    whole, part = S.minimizer(model, 4, 30, 0, x=x), S.minimizer(small, 2, 30, 0, x=plane)
+    normal = 2 * (1 - 0.3 / 0.4) ** 2
+    np.testing.assert_allclose(
+        [4 * whole.test, 4 * whole.train], [2 * part.test + normal, 2 * part.train + normal]
+    )
+    assert math.isinf(S.kl(model, 4, 30, 0, x=x).generated_to_data)
+    assert math.isfinite(S.kl(small, 2, 30, 0, x=plane).generated_to_data)
+    ambient = S.generated_covariance(
+        dataclasses.replace(model, ridge=0.0), 5.0, 0.3, d=4, draws=30, seed=0, x=x
+    )
+    np.testing.assert_allclose(ambient.mean[:2], 0.3)  # a normal direction is left with s_0, for any data
+    np.testing.assert_allclose(ambient.scaled_variance[:2], 0, atol=1e-12)
+
+
 def test_draws_do_not_depend_on_their_number() -> None:
     p = population(ask(90), D)
     few = next(batches(p, 2, seed=3)).values

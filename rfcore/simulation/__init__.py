@@ -17,6 +17,7 @@ from rfcore.simulation.features import Moments, moments
 from rfcore.simulation.integrated import integrated_score_error
 from rfcore.simulation.lanczos import Spectrum, TraceEstimate, spectrum
 from rfcore.simulation.linear import kl
+from rfcore.simulation.linear_draws import restricted
 from rfcore.simulation.linear_filters import optimal_noise, optimal_stopping, oracle_filter
 from rfcore.simulation.linear_flow import mode_curves, stopped_sampler
 from rfcore.simulation.linear_maps import (
@@ -61,6 +62,7 @@ __all__ = [
     "oracle_filter",
     "power_moments",
     "realized",
+    "restricted",
     "sampling_map_moments",
     "spectrum",
     "split_agreement",

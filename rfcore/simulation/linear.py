@@ -81,7 +81,7 @@ def kl(
 
     mu_0 = mu for a known mean, else the mean of the training set.  With ``x``, mu and Sigma are mean and
     covariance of the whole data set.  inf where Sigma is singular: restrict to its range first
-    (``rf.theory.restricted``; real data: project x on it).  Parameters as in :func:`loss_curves`.
+    (``rf.theory.restricted(model)``, ``rf.simulation.restricted(x)``).  Parameters as in :func:`loss_curves`.
     """
     p = population(model, d, device, x, mean)
     if np.any(p.spectrum == 0):

@@ -127,6 +127,17 @@ def batches(p: Population, draws: int, seed: int, disjoint: int = 1) -> Iterator
         yield _diagonal(p, tensor(data, p.device))
 
 
+def restricted(x: npt.ArrayLike) -> Array:
+    """A data set (N, d) in coordinates on the range of its covariance, (N, D) with D = rank, centred.
+
+    The twin of :func:`rfcore.theory.restricted`: the coordinates are those along the eigenvectors of positive
+    variance, ascending, and with D for d every verb answers the question on the range.
+    """
+    data = finite_array("x", x, ndim=2)
+    values, points = _diagonalised(data, data.shape[1])
+    return np.asarray(points[:, values > 0])
+
+
 def _gaussian(p: Population, stream: np.random.SeedSequence) -> Array:
     return np.asarray(np.random.default_rng(stream).standard_normal((p.n, p.d)) * np.sqrt(p.spectrum))
 

@@ -146,4 +146,5 @@ def _spectra(p: Population, draws: int, seed: int) -> _Spectra:
     for b in batches(p, whole("draws", draws), whole("seed", seed, least=0)):
         rows.append(np.stack([v.cpu().numpy() for v in (b.values, b.population, b.test)]))
         error = max(error, round_off(b, b.values + p.model.c))
-    return _Spectra(*np.concatenate(rows, axis=1), error)
+    values, inside, test = np.concatenate(rows, axis=1)
+    return _Spectra(values, inside, test, error)
