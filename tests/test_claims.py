@@ -99,7 +99,7 @@ def test_numbers_on_the_page_are_those_of_the_chapters(books):
     line = next(row for row in page.splitlines() if link in row)
     numbers = re.search(r"error (\S+) of (\S+) allowed", line.replace("\N{MINUS SIGN}", "-")).groups()
     error, allowed = (float(number) for number in numbers)
-    assert error == pytest.approx(found.error, rel=0.5) and allowed == pytest.approx(found.tolerance)
+    assert error == pytest.approx(found.error, rel=0.05) and allowed == pytest.approx(found.tolerance)
 
 
 def test_links_lead_to_one_verdict_each(books):
