@@ -122,7 +122,7 @@ def test_corner_of_the_inverse_is_the_resolvent_of_the_drawn_matrix(model, form)
     for group in ("y_1", "y_4"):
         inner = drawn.named(big, "y_3", group)
         if "y_5" in names:
-            inner = inner + drawn.named(big, "y_5", group)
+            inner = inner + c.b * drawn.named(big, "y_5", group)
         vectors = drawn.named(big, "y_0", group) + first @ inner
         u = u + vectors @ vectors.T
     corner = drawn.block(drawn.inverse(z), 0, 0)

@@ -69,13 +69,13 @@ def pencil(model: RandomFeatureModel) -> Pencil:
 
 
 def loss_pencil(model: RandomFeatureModel) -> Pencil:
-    """The pencil of U - z in which the noise has blocks of its own, y_5 = M^T y_0 and y_6 = b V^T y_0.
+    """The pencil of U - z in which the noise has blocks of its own, y_5 = b M^T y_0 and y_6 = V^T y_0.
 
-    y_3 and y_2 carry the signal as in :func:`pencil`, now y_2 = y_6 + (alpha/sqrt n) Sigma^1/2 Z y_1.
+    y_3 and y_2 carry the signal as in :func:`pencil`, now y_2 = b y_6 + (alpha/sqrt n) Sigma^1/2 Z y_1.
     With L^-1 = [..] in blocks, summed over the eigenvalues of Sigma, for any number of noise draws:
 
-        T_x = (1/d) tr Vt^T R V = (1/d) tr [3, 6]            T_1 = (1/d) tr V^T R V = 1 + (1/d) tr [6, 6]/b^2
-        T_2 = (1/d) tr V^T R_1 Ut R_2 V = (1/d) tr [6, .] J [., 6]/b^2
+        T_x = (1/d) tr Vt^T R V = (b/d) tr [3, 6]            T_1 = (1/d) tr V^T R V = 1 + (1/d) tr [6, 6]
+        T_2 = (1/d) tr V^T R_1 Ut R_2 V = (1/d) tr [6, .] J [., 6]
 
     with J = v^2 + s^2 on y_0 and alpha^2 lambda + b^2 on y_3: the traces of which the losses are made, see
     :func:`pencil_traces`.
@@ -86,16 +86,16 @@ def loss_pencil(model: RandomFeatureModel) -> Pencil:
     lam = model.covariance.eigenvalues
     build = _Builder(model)
     y3, y2, y5, y6 = (build.add(name, per_eigenvalue=True) for name in ("y_3", "y_2", "y_5", "y_6"))
-    for one, other, value in ((y3, y2, -1.0), (y3, y6, 1.0), (y5, y6, -1.0)):
+    for one, other, value in ((y3, y2, -1.0), (y3, y6, c.b), (y5, y6, -1.0)):
         build.tie(one, other, value)
     build.first_layer(y2)
     build.gaussian(y3, build.samples, _alpha2(model) * lam / n)
     if eps == 0:
-        build.tie(y5, y5, c.b**2)
+        build.tie(y5, y5, 1.0)
     else:
-        build.gaussian(y5, build.samples, np.full(lam.size, eps * c.b**2 / n))
+        build.gaussian(y5, build.samples, np.full(lam.size, eps / n))
     if build.contrasts is not None:
-        build.gaussian(y5, build.contrasts, np.full(lam.size, eps * c.b**2 / n))
+        build.gaussian(y5, build.contrasts, np.full(lam.size, eps / n))
     return build.pencil()
 
 
@@ -123,13 +123,13 @@ def pencil_traces(model: RandomFeatureModel, z: complex, other: complex | None =
     first = semicircle(form, z)
     second = first if other is None else semicircle(form, other)
     three, six = (np.flatnonzero(np.array(form.names) == name) for name in ("y_3", "y_6"))
-    weight, b2 = form.size[six], c.b**2
+    weight = form.size[six]
     population, unit = np.zeros_like(form.constant), np.zeros_like(form.constant)
     population[0, 0], unit[0, 0] = c.v2 + c.s2, 1.0
-    population[three, three] = _alpha2(model) * lam + b2
-    test, norm = (weight @ np.diag(two_point(first, second, j))[six] / b2 for j in (population, unit))
-    train = 1 + weight @ np.diag(first.g)[six] / b2
-    return PencilTraces(complex(train), complex(weight @ first.g[three, six]), complex(test), complex(norm))
+    population[three, three] = _alpha2(model) * lam + c.b**2
+    test, norm = (weight @ np.diag(two_point(first, second, j))[six] for j in (population, unit))
+    train, cross = 1 + weight @ np.diag(first.g)[six], c.b * (weight @ first.g[three, six])
+    return PencilTraces(complex(train), complex(cross), complex(test), complex(norm))
 
 
 def _alpha2(model: RandomFeatureModel) -> float:
