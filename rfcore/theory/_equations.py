@@ -80,9 +80,11 @@ def newton(par: Parameters, x: Array, y: Array) -> tuple[Array, Array, Array]:
     e, e1 = par.eps, 1 - par.eps
     zeta = mean_chi(par, c1, c2)
     k0, k1 = par.b2 * zeta, par.alpha2 * c1
-    h = 1 / ((u * k1) * par.lam[:, None] + (1 + u * k0))
+    h = (u * k1) * par.lam[:, None]  # in place: temporaries of this size would take most of the time
+    h += 1 + u * k0
+    np.reciprocal(h, out=h)
     a0, a1 = par.powers[:2] @ h
-    b0, b1, b2 = par.powers @ (h * h)
+    b0, b1, b2 = par.powers @ np.square(h, out=h)
 
     tc = u * (par.v2 + par.alpha2 * a1) / par.psi_n
     td = e * u * (par.s2 + par.b2 * a0) / par.psi_n

@@ -6,6 +6,7 @@ other, so that one call serves all pairs of a contour.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,9 @@ def solved(par: Parameters, z: Array) -> Solved:
 def from_unknowns(par: Parameters, u: Array, c1: Array, c2: Array, residual: Array) -> Solved:
     """Complete a solution (u, chi_1, chi_2) by zeta, h and psi_p s."""
     zeta = mean_chi(par, c1, c2)
-    h = 1 / ((u * par.alpha2 * c1)[..., None] * par.lam + (1 + u * par.b2 * zeta)[..., None])
+    h = np.asarray((u * par.alpha2 * c1)[..., None] * par.lam)
+    h += (1 + u * par.b2 * zeta)[..., None]
+    np.reciprocal(h, out=h)
     return Solved(u, c1, c2, zeta, h, u * (h @ par.powers[0]), residual)
 
 
@@ -79,7 +82,7 @@ class Pair:
     p1: Array
     p2: Array
 
-    @property
+    @cached_property
     def scale(self) -> Array:
         """psi_p q_1 q_2."""
         return self.first.u * self.second.u / self.par.psi_p
@@ -104,7 +107,7 @@ class Pair:
         edge = 1 - par.b2 * (a.zeta * a.psi_s + b.zeta * b.psi_s)
         return np.asarray(a.zeta * b.zeta * par.b2 * par.psi_p * total + theta * edge)
 
-    @property
+    @cached_property
     def _smooth(self) -> Array:
         """G = (1/p) tr Rbar_1 Rbar_2 = q_1 q_2/(1 - psi_p q_1 q_2 J), J = <kappa_1 kappa_2 h_1 h_2>."""
         par, a, b = self.par, self.first, self.second
