@@ -255,3 +255,9 @@ def test_bad_points_and_sizes_are_refused() -> None:
         two_point(one, other, np.eye(2))
     with pytest.raises(ValueError, match="shapes"):
         two_point(one, one, np.eye(3))
+    with pytest.raises(ValueError, match="source .* between blocks of one size"):
+        two_point(one, one, entry(0, 1, 2))
+    with pytest.raises(ValueError, match="at least one point"):
+        semicircle(form, [])
+    with pytest.raises(ValueError, match="shape of g"):
+        covariance_map(form, np.eye(3))

@@ -55,9 +55,7 @@ class Pencil:
             raise refuse("size", size.tolist(), "numbers > 0")
         if not np.array_equal(constant, constant.T):
             raise refuse("constant", constant.tolist(), "a symmetric matrix")
-        i, j = np.nonzero(constant)
-        if not np.allclose(size[i], size[j], rtol=1e-12):
-            raise refuse("constant", constant.tolist(), "non-zero only between blocks of one size")
+        _between_equals("constant", constant, size)
         for number, c in enumerate(gaussian):
             i, j = np.nonzero(c)
             if not (np.allclose(size[i], size[i[:1]]) and np.allclose(size[j], size[j[:1]])):
@@ -92,9 +90,14 @@ class Semicircle:
 
 
 def covariance_map(pencil: Pencil, g: Array) -> Array:
-    """eta(g) = sum_k C_k S g C_k^T + C_k^T S g C_k for g (..., B, B): what the Gaussian blocks see."""
+    """eta(g) = sum_k C_k S g C_k^T + C_k^T S g C_k for g (..., B, B): what the Gaussian blocks see.
+
+    Raises ValueError for another shape of g.
+    """
     into, out, weight = pencil._pairs
-    blocks = pencil.size.size
+    blocks, g = pencil.size.size, np.asarray(g)
+    if g.shape[-2:] != (blocks, blocks):
+        raise refuse("shape of g", g.shape, f"(..., {blocks}, {blocks})")
     flat = np.zeros((*g.shape[:-2], blocks * blocks), dtype=np.result_type(g, float))
     flat[..., out] = g.reshape(*g.shape[:-2], -1)[..., into] @ weight.T
     return flat.reshape(g.shape)
@@ -121,6 +124,8 @@ def semicircle(pencil: Pencil, z: npt.ArrayLike, steps: int = 20_000) -> Semicir
     """
     z = np.asarray(z, dtype=np.complex128)
     bad = ~np.isfinite(z) | ((z.imag == 0) & (z.real >= 0))
+    if not z.size:
+        raise refuse("z", z.tolist(), "at least one point")
     if np.any(bad):
         raise refuse("z", complex(z[bad].flat[0]), "finite points off the half-line [0, inf)")
     points = z.ravel()
@@ -129,8 +134,8 @@ def semicircle(pencil: Pencil, z: npt.ArrayLike, steps: int = 20_000) -> Semicir
     g = np.array([a[0] for a in answers])
     g = np.where((points.imag < 0)[:, None, None], np.conj(g), g)
     residual, used, rate = (np.array([a[k] for a in answers]).reshape(z.shape) for k in (1, 2, 3))
-    worst = int(np.argmax(residual)) if residual.size else 0
-    if residual.size and not residual.flat[worst] < TOLERANCE:
+    worst = int(np.argmax(residual))
+    if not residual.flat[worst] < TOLERANCE:
         at, size = complex(points[worst]), residual.flat[worst]
         raise RuntimeError(f"the pencil has not converged at z = {at!r} (residual {size:.1e})")
     return Semicircle(pencil, z, g.reshape(*z.shape, *g.shape[1:]), residual, used, rate)
@@ -141,6 +146,9 @@ def two_point(first: Semicircle, second: Semicircle, source: npt.ArrayLike) -> A
 
     It solves the linear equation x = g_1 (source + eta(x)) g_2, the upper right corner of the equation
     of the pencil [[L(z_1), -J], [0, L(z_2)]] of 2B blocks; at z_1 = z_2, minus the derivative of g along A.
+
+    Raises ValueError for answers of different pencils or at several points, and for a source between blocks
+    of different size.
     """
     source = finite_array("source", source, ndim=2)
     pencil = first.pencil
@@ -149,6 +157,7 @@ def two_point(first: Semicircle, second: Semicircle, source: npt.ArrayLike) -> A
     if first.z.ndim or second.z.ndim or source.shape != pencil.constant.shape:
         shapes = (first.z.shape, second.z.shape, source.shape)
         raise refuse("shapes of z_1, z_2, source", shapes, "(), (), (B, B)")
+    _between_equals("source", source, pencil.size)
     return _respond(pencil, first.g, second.g, first.g @ source @ second.g)
 
 
@@ -162,6 +171,13 @@ def response(pencil: Pencil, first: Array, second: Array) -> Array:
     j, k = np.divmod(into, blocks)
     i, m = np.divmod(out, blocks)
     return np.asarray(weight @ (first[j[:, None], i] * second[m, k[:, None]]))
+
+
+def _between_equals(name: str, multiples: Array, size: Array) -> None:
+    """Refuse multiples of the identity in blocks that are not square."""
+    i, j = np.nonzero(multiples)
+    if not np.allclose(size[i], size[j], rtol=1e-12):
+        raise refuse(name, multiples.tolist(), "non-zero only between blocks of one size")
 
 
 def _respond(pencil: Pencil, first: Array, second: Array, x0: Array) -> Array:
