@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float64]
 class WideMinimizer:
     """The losses of :class:`Minimizer` at leading order for d << n, p, and what they are made of.
 
-    signal : l = chi_1/zeta; on average the score is that of Gaussian data of covariance l Sigma
+    signal : theta = chi_1/zeta; the mean score is that of Gaussian data of covariance theta Sigma
     samples, noise : F_x and F_xi, the fluctuations due to the samples and to their frozen noise
     bias, variance : parts of the score error (the variance over first layers vanishes here)
     """
@@ -50,8 +50,8 @@ class WideMinimizer:
 def wide_minimizer(model: RandomFeatureModel) -> WideMinimizer:
     """Losses at the end of training as psi_p, psi_n -> infinity at fixed p/n; delta = Delta e^2t/lambda:
 
-        L_test = < [(1 + F_xi) l^2 + (1 + F_x) delta]/(l + delta)^2 >
-        Delta bias = < delta (1 - l)^2/((1 + delta)(l + delta)^2) >
+        L_test = < [(1 + F_xi) theta^2 + (1 + F_x) delta]/(theta + delta)^2 >
+        Delta bias = < delta (1 - theta)^2/((1 + delta)(theta + delta)^2) >
 
     The ridge mu is kept as it is, while psi_p grows; only p/n is read from psi_p and psi_n.  At p = n m
     without ridge test and empirical loss and variance are infinite.
