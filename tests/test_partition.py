@@ -110,12 +110,17 @@ def test_variance_is_positive_and_decreases_away_from_the_spectrum(
     np.testing.assert_allclose(law.mean, -law.p * law.action / 2 + law.variance / 2, rtol=1e-12)
 
 
-def test_draws_append() -> None:
-    few = rf.simulation.log_partition(PLAIN, [-1.0, -2.0], 3, 7, 4)
-    many = rf.simulation.log_partition(PLAIN, [-1.0, -2.0], 3, 7, 4)
-    assert few.shape == (4, 2)
-    np.testing.assert_array_equal(few, many)
-    assert np.all(few[:, 0] > few[:, 1])
+def test_draws_are_those_of_their_seed_and_of_one_matrix_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = np.array([-1.0, -2.0, -1e8])
+    values = rf.simulation.log_partition(PLAIN, z, 3, 7, 6)
+    assert values.shape == (6, 3) and len(np.unique(values[:, 0])) == 6
+    np.testing.assert_array_equal(values, rf.simulation.log_partition(PLAIN, z, 3, 7, 6))
+    assert np.all(values != rf.simulation.log_partition(PLAIN, z, 3, 8, 6))
+    assert np.all(values[:, 0] > values[:, 1])
+    np.testing.assert_allclose(values[:, 2], -9 / 2 * math.log(1e8), rtol=1e-6)  # far away U does not matter
+    monkeypatch.setattr("rfcore.simulation.partition.BATCH", 1)  # one matrix per batch
+    one_by_one = rf.simulation.log_partition(PLAIN, -1.0, 3, 9, 400)
+    assert one_by_one.shape == (400,) and len(np.unique(one_by_one)) == 400
 
 
 def test_log_moment_is_quadratic() -> None:
@@ -148,6 +153,7 @@ def test_log_moment_is_quadratic() -> None:
         (lambda: rf.simulation.log_partition(PLAIN, [-1, 1], 8, 0, 1), "z = 1.0 is not allowed"),
         (lambda: rf.simulation.log_partition(PLAIN, -1, 8, 0, 0), "draws = 0 is not allowed"),
         (lambda: rf.simulation.log_partition(PLAIN, -1, 8, -1, 5), "seed = -1 is not allowed"),
+        (lambda: rf.simulation.log_partition(PLAIN, -1, 8, 0, 5, "no"), "device = 'no' is not allowed"),
     ],
 )
 def test_bad_input(call, message: str) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from rfcore.checks import Array, finite_array, refuse, whole
 from rfcore.model import RandomFeatureModel
-from rfcore.simulation.setting import sizes, tensor
+from rfcore.simulation.setting import available, sizes, tensor
 
 BATCH = 4_000_000  # numbers per batch of features
 
@@ -19,19 +19,20 @@ def log_partition(
     """log Z(z) = -(1/2) log det(U - z) for ``draws`` Gaussian-equivalent matrices, (draws, *z.shape).
 
     Each draw has its own M, data (Gaussian, Sigma = diag(quantiles(d))) and, at finite m, noise; p and n
-    are round(psi_p d) and round(psi_n d).  The draws are those of one stream: more draws append rows.
+    are round(psi_p d) and round(psi_n d).  Another number of draws gives other matrices.
 
     Parameters
     ----------
     z : real numbers < 0, any shape
 
-    Raises ValueError for z >= 0 and sizes that do not fit.
+    Raises ValueError for z >= 0, sizes that do not fit, and a device that this machine lacks.
     Twin of :func:`rfcore.theory.log_partition`, which gives the law of these numbers.
     """
     points = finite_array("z", z)
     if not np.all(points < 0):
         raise refuse("z", float(points.max()), "numbers < 0")
     p, n = sizes(model, d)
+    available(device)
     rng = np.random.default_rng(whole("seed", seed, least=0))
     rows = n if math.isinf(model.noise_draws) else n * int(model.noise_draws)
     batch = max(1, BATCH // ((p + d) * (rows + p)))
