@@ -36,6 +36,7 @@ def objects():
         "linear": rf.LinearModel(gamma=0.5, noise_variance=0.2),
         "third": rf.theory.third_bulk(model),
         "times": rf.theory.timescales(model),
+        "end": rf.theory.wide_minimizer(model),
     }
 
 
