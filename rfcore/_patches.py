@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
+LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 def photographs() -> list[Array]:
@@ -14,7 +14,7 @@ def photographs() -> list[Array]:
     from sklearn.datasets import load_sample_images
 
     colours: list[Any] = load_sample_images().images
-    grey = [(colour.astype(np.float64) @ _LUMINANCE / 127.5 - 1).astype(np.float32) for colour in colours]
+    grey = [(colour.astype(np.float64) @ LUMINANCE / 127.5 - 1).astype(np.float32) for colour in colours]
     return [photo.astype(np.float64) for photo in grey]
 
 

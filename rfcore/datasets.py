@@ -1,4 +1,4 @@
-"""Real data, embedded in scikit-learn (no download), and three controls that take its structure apart.
+"""Real data: bundled with scikit-learn (no download), or yours from a path; splits, and three controls.
 
 Random matrix theory sees data through the covariance Sigma alone.  Real pictures have more: their norm
 varies from picture to picture, they come in classes, their pixels are not Gaussian.  :func:`controls`
@@ -6,103 +6,44 @@ returns three data sets with the same Sigma, so that one theory line serves all 
 differences say which part of that structure matters.
 """
 
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from rfcore._controls import (
+    Controls,
+    NormStatistics,
+    controls,
+    equalising_map,
+    gaussian_classes,
+    norm_statistics,
+)
+from rfcore._dataset import Dataset, Subset, centred, from_pictures, permutation
+from rfcore._folder import squares
+from rfcore._idx import images_file, labels_file, read_idx, resized
 from rfcore._patches import cut, patch_covariance, photographs
-from rfcore.checks import finite_array, refuse, whole
-from rfcore.model import Covariance
+from rfcore.checks import refuse, whole
 
+__all__ = [
+    "Controls",
+    "Dataset",
+    "NormStatistics",
+    "Subset",
+    "array_file",
+    "controls",
+    "digits",
+    "equalising_map",
+    "folder",
+    "gaussian_classes",
+    "mnist",
+    "norm_statistics",
+    "patches",
+]
 Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-_ORDER_SEED = 0
 _STRIDE = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Pictures, the vectors the theory speaks of, a fixed order, and the population they come from.
-
-    images : float32 (N, C, H, W) in [-1, 1]
-    x : (N, d), d = C H W, mean removed (``x.mean(axis=0)`` is zero to round-off)
-    mean : (d,), what was removed from every sample; ``x + mean`` are pictures again
-    order : int64 (N,), a fixed permutation: training sets are cut from its head, the test set from its tail
-    tests : number of test samples
-    sigma : (d, d), covariance matrix Sigma of the population
-    population : (M, d), a dense, centred sample of the population (``x`` itself where there is no other)
-    labels : int64 (N,), the class of each picture, or None
-
-    All arrays are read-only.
-    """
-
-    name: str
-    images: npt.NDArray[np.float32]
-    x: Array
-    mean: Array
-    order: Indices
-    tests: int
-    sigma: Array
-    population: Array
-    labels: Indices | None = None
-
-    def __post_init__(self) -> None:
-        for value in vars(self).values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-
-    def train(self, n: int, split: int = 0) -> Indices:
-        """Indices of training set number ``split``: ``order[split n : (split + 1) n]``, (n,).
-
-        Splits of one size are disjoint; sets of split 0 are nested in n; none meets ``test``.
-        Raises ValueError when there are too few samples.
-        """
-        n, split = whole("n", n), whole("split", split, least=0)
-        available = self.order.size - self.tests
-        if (split + 1) * n > available:
-            limit = f"(split + 1) n <= {available}, the number of training samples; here split = {split}"
-            raise refuse("n", n, limit)
-        return self.order[split * n : (split + 1) * n]
-
-    @property
-    def test(self) -> Indices:
-        """Indices of the held-out samples, the tail of ``order``, (tests,)."""
-        return self.order[-self.tests :]
-
-    @cached_property
-    def covariance(self) -> Covariance:
-        """Law of the eigenvalues of Sigma."""
-        return Covariance.from_matrix(self.sigma)
-
-
-@dataclass(frozen=True, eq=False)
-class Controls:
-    """Three data sets (n, d) with the same population covariance, see :func:`controls`.
-
-    error : |Sigma_equalised - Sigma|_F/|Sigma|_F, both of the population
-    """
-
-    gaussian: Array
-    equalised: Array
-    raw: Array
-    error: float
-
-
-@dataclass(frozen=True)
-class NormStatistics:
-    """Spread of |x|^2/d over samples, see :func:`norm_statistics`."""
-
-    mean: float
-    variance: float
-    gaussian: float
-    error: float
-
-    @property
-    def ratio(self) -> float:
-        """variance/gaussian: 1 for Gaussian data, 0 for equal norms."""
-        return self.variance / self.gaussian
+_MNIST_SEED = 20260103
 
 
 @cache
@@ -117,9 +58,7 @@ def digits() -> Dataset:
 
     raw = load_digits()
     images = (raw.images / 8 - 1).astype(np.float32)[:, None]
-    x, mean = _centred(images.reshape(len(images), -1).astype(np.float64))
-    labels = raw.target.astype(np.int64)
-    return Dataset("digits", images, x, mean, _order(len(x)), 512, x.T @ x / len(x), x, labels)
+    return from_pictures("digits", images, permutation(len(images)), 512, raw.target.astype(np.int64))
 
 
 @cache
@@ -144,110 +83,88 @@ def patches(size: int = 16) -> Dataset:
         raise refuse("size", size, f"at most {min(photos[0].shape) // 4}, or too few patches are left")
     tiles = np.concatenate([cut(photo, s, s) for photo in photos])
     dense = np.concatenate([cut(photo, s, _STRIDE) for photo in photos])
-    x, mean = _centred(_without_brightness(tiles))
-    population, _ = _centred(_without_brightness(dense))
+    x, mean = centred(_without_brightness(tiles))
+    population, _ = centred(_without_brightness(dense))
     images = tiles.reshape(-1, 1, s, s).astype(np.float32)
     sigma = patch_covariance(photos, s)
-    return Dataset("patches", images, x, mean, _order(len(x)), len(x) // 4, sigma, population)
+    return Dataset("patches", images, x, mean, permutation(len(x)), len(x) // 4, sigma, population)
 
 
-def controls(dataset: Dataset, n: int, split: int = 0, seed: int = 0) -> Controls:
-    """Three training sets of n samples with the same covariance Sigma.
+def mnist(path: str | Path, size: int = 32, tests: int = 1808) -> Dataset:
+    """Handwritten digits from files in the idx format of MNIST, plain or .gz.
 
-    gaussian : n draws of N(0, Sigma)
-    equalised : the real samples, transformed so that all norms are equal, |x|^2 = tr Sigma
-    raw : the real samples, ``dataset.x[dataset.train(n, split)]``
+    path : the file of images, or a folder with the files as published; of a training and a test file the
+        training file is taken.  Labels come from the file beside it, where there is one
+    size : 32 pads 28 x 28 with a frame of background, 28 leaves the pictures alone, 16 resizes by areas.
+        With the frame Sigma is singular: never invert it without a floor
+    tests : number of held-out pictures; 1,808 leave 8,192 of the 10,000 in the published test file
 
-    gaussian against raw is the whole effect of real data; equalised against raw is what the spread of
-    norms does, gaussian against equalised what is left (directions, classes, non-Gaussian pixels; the
-    Gaussian norms have a spread of their own, 2 tr Sigma^2/d^2, see :func:`norm_statistics`).
-
-    Equal norms alone would change the covariance: faint pictures would count for more.  So one matrix A,
-    fitted on the population, keeps it: y = sqrt(tr Sigma) A x/|A x| with E y y^T = Sigma, found by
-    alternating the two conditions (for Sigma = 1 the fixed point is Tyler's estimator of shape).
-    Norms are then equal to round-off; the error of the covariance is reported, and is at most 1e-3.
+    Raises ValueError for a file whose header or length is wrong, or whose labels are not as many.
     """
-    rows = dataset.x[dataset.train(n, split)]
-    transform, error = equalising_map(dataset)
-    values, vectors = np.linalg.eigh(dataset.sigma)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    gaussian = np.random.default_rng(seed).standard_normal((len(rows), rows.shape[1])) @ root.T
-    return Controls(gaussian, _equal_norms(rows @ transform.T, float(np.trace(dataset.sigma))), rows, error)
+    if size not in (16, 28, 32):
+        raise refuse("size", size, "16, 28 or 32")
+    file = images_file(Path(path))
+    raw = read_idx(file, axes=3)
+    if raw.shape[1:] != (28, 28):
+        raise refuse(f"size of the pictures in {file.name}", raw.shape[1:], "(28, 28)")
+    if size == 32:
+        raw = np.pad(raw, ((0, 0), (2, 2), (2, 2)))
+    grey = resized(raw.astype(np.float64), 16, 16) if size == 16 else raw
+    beside = labels_file(file)
+    labels = None if beside is None else read_idx(beside, axes=1).astype(np.int64)
+    if labels is not None and len(labels) != len(raw):
+        raise refuse("number of labels", len(labels), f"{len(raw)}, the number of pictures")
+    return from_pictures("mnist", _unit(grey), permutation(len(raw), _MNIST_SEED), tests, labels)
 
 
-def gaussian_classes(dataset: Dataset, n: int, split: int = 0, seed: int = 0) -> Array:
-    """For each sample of a training set a draw from the Gaussian of its class, (n, d).
+def folder(path: str | Path, size: int = 32, tests: int = 2048) -> Dataset:
+    """Any folder of pictures (for instance CelebA's img_align_celeba) as grey squares, d = size^2.
 
-    Mean and covariance of each class are those of all its pictures, so that the mixture has the
-    covariance Sigma; what is left out is all that is not Gaussian within a class.
-    Raises ValueError for a data set without labels.
+    Each picture: luminance 0.299 R + 0.587 G + 0.114 B, shorter side resized to ``size`` by areas, centre
+    crop, rounded to bytes.  Files are taken in natural order of their names, subfolders included.
+
+    The squares are computed once and kept in the user's cache folder, under a hash of the list of files
+    (names, lengths, dates) and of ``size``.  Memory: 12 bytes per pixel of all squares.
+    Raises ValueError for a folder without pictures, and names a file that cannot be read as one.
     """
-    if dataset.labels is None:
-        raise refuse("dataset", dataset.name, "one with labels")
-    wanted, rng = dataset.labels[dataset.train(n, split)], np.random.default_rng(seed)
-    x = rng.standard_normal((len(wanted), dataset.x.shape[1]))
-    for label in np.unique(wanted):
-        mine = wanted == label
-        rows, mean = _centred(dataset.x[dataset.labels == label])
-        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
-        x[mine] = mean + x[mine] * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    return x
+    root, side = Path(path), whole("size", size)
+    grey = squares(root, side)
+    return from_pictures(root.resolve().name, _unit(grey), permutation(len(grey)), tests)
 
 
-@cache
-def equalising_map(dataset: Dataset) -> tuple[Array, float]:
-    """The matrix A (d, d) of :func:`controls`, and the relative error of the covariance it leaves.
+def array_file(path: str | Path, tests: int = 2048) -> Dataset:
+    """Pictures from a numpy ``.npz`` file.
 
-    Directions of Sigma below 1e-12 of its largest eigenvalue are projected out.
-    Raises ArithmeticError when 100 rounds do not bring the error to 1e-3.
+    images : uint8 (N, H, W) or (N, C, H, W);  optionally labels : (N,) integers, and
+    order : (N,), a permutation (else a fixed one is drawn).  Nothing in the file is ever executed.
     """
-    values, vectors = np.linalg.eigh(dataset.sigma)
-    kept = values > 1e-12 * values[-1]
-    lam, basis = values[kept], vectors[:, kept]
-    coordinates = dataset.population @ basis
-    a = np.eye(lam.size)
-    for _ in range(100):
-        y = _equal_norms(coordinates @ a.T, float(lam.sum()))
-        second = y.T @ y / len(y)
-        error = float(np.linalg.norm(second - np.diag(lam)) / np.linalg.norm(lam))
-        if error <= 1e-3:
-            return basis @ a @ basis.T, error
-        # In coordinates where Sigma is the identity, the inverse root of the covariance just found.
-        share, turn = np.linalg.eigh(second / np.sqrt(np.outer(lam, lam)))
-        a = np.sqrt(lam)[:, None] * ((turn / np.sqrt(share)) @ turn.T) / np.sqrt(lam) @ a
-    raise ArithmeticError(f"equal norms with covariance Sigma: error {error:.1e} after 100 rounds")
+    file = Path(path)
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in ("images", "labels", "order") if key in archive}
+    except Exception as error:  # a damaged file can make a reader of zip files stumble over anything
+        raise ValueError(f"{file.name} is not an .npz file that can be read: {error}") from None
+    images = arrays.get("images")
+    if images is None or images.dtype != np.uint8 or images.ndim not in (3, 4):
+        found = None if images is None else (str(images.dtype), images.shape)
+        raise refuse(f"images in {file.name}", found, "uint8 (N, H, W) or (N, C, H, W)")
+    order = arrays.get("order", permutation(len(images))).astype(np.int64)
+    if not np.array_equal(np.sort(order), np.arange(len(images))):
+        raise ValueError(f"order in {file.name} is not allowed: a permutation of its {len(images)} pictures")
+    labels = arrays.get("labels")
+    if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
+        raise refuse(
+            f"labels in {file.name}", (str(labels.dtype), labels.shape), f"integers ({len(images)},)"
+        )
+    classes = None if labels is None else labels.astype(np.int64)
+    return from_pictures(file.stem, _unit(images), order, tests, classes)
 
 
-def norm_statistics(x: npt.ArrayLike, sigma: npt.ArrayLike) -> NormStatistics:
-    """Mean and variance of |x|^2/d over the rows of x (n, d), beside the Gaussian 2 tr Sigma^2/d^2.
-
-    ``error`` is the standard error of ``variance`` for independent rows, from the fourth central moment.
-    """
-    data, matrix = finite_array("x", x, ndim=2), finite_array("sigma", sigma, ndim=2)
-    d = data.shape[1]
-    if len(data) < 2:
-        raise refuse("number of samples in x", len(data), "at least 2")
-    if matrix.shape != (d, d):
-        raise ValueError(f"sigma has shape {matrix.shape}, which is not allowed: {(d, d)}, as x has d = {d}")
-    r = np.sum(data**2, axis=1) / d
-    variance = float(r.var(ddof=1))
-    fourth = float(np.mean((r - r.mean()) ** 4))
-    error = float(np.sqrt(max(fourth - variance**2, 0.0) / len(r)))
-    return NormStatistics(float(r.mean()), variance, float(2 * np.sum(matrix * matrix.T)) / d**2, error)
-
-
-def _order(size: int) -> Indices:
-    return np.random.default_rng(_ORDER_SEED).permutation(size).astype(np.int64)
-
-
-def _centred(x: Array) -> tuple[Array, Array]:
-    mean = x.mean(axis=0)
-    return x - mean, mean
+def _unit(grey: npt.NDArray[np.uint8] | Array) -> npt.NDArray[np.float32]:
+    """Bytes (N, H, W) or (N, C, H, W) as pictures in [-1, 1] with an axis of channels."""
+    values = (grey / 127.5 - 1).astype(np.float32)
+    return values if values.ndim == 4 else values[:, None]
 
 
 def _without_brightness(x: Array) -> Array:
     return np.asarray(x - x.mean(axis=1, keepdims=True))
-
-
-def _equal_norms(x: Array, square: float) -> Array:
-    return np.asarray(x * np.sqrt(square / np.sum(x**2, axis=1, keepdims=True)))
