@@ -33,6 +33,7 @@ from rfcore.simulation.partition import log_partition
 from rfcore.simulation.pencil import DrawnPencil, draw_pencil
 from rfcore.simulation.ridge import optimal_ridge
 from rfcore.simulation.setting import setting
+from rfcore.simulation.shares import shares
 from rfcore.simulation.verbs import loss_curves, minimizer, realized
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "realized",
     "restricted",
     "sampling_map_moments",
+    "shares",
     "spectrum",
     "split_agreement",
     "stopped_sampler",

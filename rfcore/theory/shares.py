@@ -24,7 +24,8 @@ class Share:
     mass : its share of the eigenvalues
     drop : by how much its eigenvectors lower the train loss over all times
     harmonic : harmonic mean of its eigenvalues (plus the ridge), weighted by that drop
-    error : relative error estimate of the quadrature
+    error : relative error estimate of the quadrature (theory), or of round-off (simulation)
+    standard_error : those of mass, drop and harmonic where they are means over draws, else None
     """
 
     bulk: Bulk
@@ -32,6 +33,7 @@ class Share:
     drop: float
     harmonic: float
     error: float
+    standard_error: "Share | None" = None
 
 
 def shares(model: RandomFeatureModel) -> tuple[Share, ...]:
