@@ -16,10 +16,13 @@ from tools.validation_report import report
 
 PAGE = ROOT / "chapters" / "provenance.md"
 COMMAND = "python -m tools.provenance"
-# Files that people or chapters write: what they are, and the command that renews them.
+# Files that people or chapters write: what they are, and how to renew them.
 OTHERS = {
-    "margins.json": ("how far each check of each chapter is from failing, under eight seeds", "make margins"),
-    "claims": ("the claims of the sources, written by hand", "python -m tools.claims"),
+    "margins.json": (
+        "how far each check of each chapter is from failing, under eight seeds",
+        "`make margins`",
+    ),
+    "claims": ("the claims of the sources, from which the register of claims is made", "by hand"),
 }
 HEAD = """(provenance)=
 # Stored results
@@ -35,14 +38,14 @@ standard errors, with one constant $C$ per quantity, fitted to $d=64, 128, 256$.
 are such that $d$ eigenvalues follow them exactly at each $d$: nothing else is left over.
 
 "Inside" is the share of numbers (quantities times dimensions) inside 2 and inside 3 standard errors, and
-chi-square per degree of freedom should be near one. Standard errors from few draws are uncertain
+$\\chi^2$ per degree of freedom should be near one. Standard errors from few draws are uncertain
 themselves, and a constant is fitted: the last line of a table says what exact agreement would give.
 Quantities of one setting come from the same draws and are not independent."""
 
 
 def page() -> str:
     """The text of the page.  Raises ValueError for a file under data/ that nothing describes."""
-    rows = [[f"`{name}`", about, f"`{command}`"] for name, (about, command) in _contents().items()]
+    rows = [[f"`{name}`", *words] for name, words in _contents().items()]
     parts = [HEAD, markdown(["file in `data/`", "what", "renewed by"], rows)]
     parts += [_papers(results.load(name)) for name in results.names()]
     parts += [RULE, report()]
@@ -57,7 +60,7 @@ def _contents() -> dict[str, tuple[str, str]]:
             continue
         if path.suffix == ".npz":
             papers = results.load(path.stem).provenance
-            found[path.name] = papers["about"], papers["command"]
+            found[path.name] = papers["about"], f"`{papers['command']}`"
         elif path.name in OTHERS:
             found[path.name] = OTHERS[path.name]
         else:

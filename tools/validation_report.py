@@ -24,6 +24,7 @@ from tools.validation_fit import (
 )
 from tools.validation_store import Row, Table, read_table
 
+SECOND = ((1, 2), (1, 0.5))  # powers of 1/d of a fit with a second term
 END = "test mu=0 tau=inf"
 LOSSES = {"train loss": "train", "test loss": "test", "empirical loss": "empirical", "score error": "score_"}
 LINEAR = {
@@ -94,9 +95,11 @@ def features_by_setting(table: Table) -> str:
     columns, lines = spectral(table), []
     for name, settings in feature_groups(table).items():
         one = verdict(select(fit(within(rows)), columns) for rows in settings)
-        two = chi_square([select(fit(within(rows), (1, 2)), columns) for rows in settings])
-        lines.append([name, *one.cells()[1:], f"{two:.2f}"])
-    header = ["setting", "inside 2", "inside 3", "chi2/dof, C/d", "chi2/dof, C/d + D/d2"]
+        two = [
+            chi_square([select(fit(within(rows), powers), columns) for rows in settings]) for powers in SECOND
+        ]
+        lines.append([name, *one.cells()[1:], " or ".join(f"{value:.2f}" for value in two)])
+    header = ["setting", "inside 2", "inside 3", "χ²/dof", "with D/d² or D/√d besides"]
     perfect = [*_perfect(features.SEEDS)[1:], f"{null(features.SEEDS, (1, 2))[2]:.2f}"]
     return markdown(header, [*lines, ["*if the rule held exactly*", *perfect]])
 
@@ -107,7 +110,7 @@ def features_by_quantity(table: Table, who: Iterable[str]) -> str:
     groups = {name: starting(table, start) for name, start in LOSSES.items()}
     groups["resolvent"] = starting(table, "Re q", "Im q")
     lines = [[name, *verdict(select(f, columns) for f in fits).cells()] for name, columns in groups.items()]
-    header = ["quantity", "numbers", "inside 2", "inside 3", "chi2/dof"]
+    header = ["quantity", "numbers", "inside 2", "inside 3", "χ²/dof"]
     return markdown(header, [*lines, ["*if the rule held exactly*", *_perfect(features.SEEDS)]])
 
 
@@ -174,7 +177,7 @@ def linear_by_quantity(tables: Iterable[Table]) -> str:
                 found = verdict(select(fit(rows, ()), corrected) for rows in settings)
                 bare = inside([select(fit({last: rows[last]}, ()), corrected) for rows in settings], 3)
                 lines.append([f"{name}, with the stated 1/d, no fit", *found.cells()[1:], _percent(bare)])
-    header = ["quantity", "inside 2", "inside 3", "chi2/dof", f"d = {last} alone, no fit: inside 3"]
+    header = ["quantity", "inside 2", "inside 3", "χ²/dof", f"d = {last} alone, no fit: inside 3"]
     perfect = [*_perfect(linear.DRAWS)[1:], _percent(null({last: linear.DRAWS[last]}, ())[1])]
     return markdown(header, [*lines, ["*if the rule held exactly*", *perfect]])
 
@@ -187,7 +190,7 @@ def linear_by_setting(tables: Iterable[Table]) -> str:
         for name, rows in families(table).items():
             fits.setdefault(name, []).append(select(fit(rows), plain))
     lines = [[name, *verdict(found).cells()] for name, found in fits.items()]
-    header = ["setting", "numbers", "inside 2", "inside 3", "chi2/dof"]
+    header = ["setting", "numbers", "inside 2", "inside 3", "χ²/dof"]
     return markdown(header, [*lines, ["*if the rule held exactly*", *_perfect(linear.DRAWS)]])
 
 
