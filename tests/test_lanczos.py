@@ -102,6 +102,17 @@ def test_products_in_parts_are_products_with_u(monkeypatch, memory, features, dr
     assert found.size == min(p, 60 if draws == math.inf else 120)
 
 
+def test_parts_are_kept_if_they_fit_and_made_again_if_not(monkeypatch):
+    made = []
+    monkeypatch.setattr(products, "sample_parts", lambda s, rows: made.append(rows) or iter([s.x @ s.M.T]))
+    for memory, passes in ((1e9, 1), (1.0, 3)):
+        made.clear()
+        found = product(setting(model(psi_p=0.7), 20, 0, "gaussian"), memory)
+        for _ in range(3):
+            found.apply(torch.ones(1, found.size, dtype=torch.float64))
+        assert len(made) == passes
+
+
 def test_standard_errors_cover_the_traces():
     z = []
     for seed in range(24):
@@ -143,8 +154,10 @@ def test_resolvent_is_that_of_the_limit(draws):
 
 def test_an_exhausted_run_gives_weight_to_no_further_node():
     matrix = torch.diag(torch.tensor([1.0, 1, 1, 2, 2, 7], dtype=torch.float64))
-    nodes, weights = run(matrix, np.ones(6), 6).rule
+    found = run(matrix, np.ones(6), 6)
+    nodes, weights = found.rule
     real = weights[0] > 0.01
+    assert found.error < 1e-14, "no vectors made of round-off"
     np.testing.assert_allclose(nodes[0][real], [1, 2, 7], rtol=1e-14)
     np.testing.assert_allclose(weights[0][real], [1 / 2, 1 / 3, 1 / 6], rtol=1e-13)
     assert np.sum(weights[0][~real]) < 1e-25

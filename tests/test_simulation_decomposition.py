@@ -99,6 +99,12 @@ def test_optimal_ridge_minimises_the_mean_of_the_drawn_losses():
         assert mean(best.ridge * factor) > best.minimizer.test
 
 
+def test_standard_errors_of_the_ridge_are_the_spread_between_repetitions():
+    runs = [rf.simulation.optimal_ridge(BASE, 24, 4, 10 * k, "gaussian") for k in range(40)]
+    claimed = math.sqrt(np.mean([run.standard_error**2 for run in runs]))
+    assert 0.6 < np.std([run.ridge for run in runs], ddof=1) / claimed < 1.5
+
+
 @pytest.mark.parametrize("draws", [1, math.inf])
 def test_slope_is_the_derivative_of_the_loss(draws):
     f = dynamics.flow(rf.simulation.moments(dataclasses.replace(BASE, noise_draws=draws), 16, 0))
