@@ -100,7 +100,7 @@ def place(chapter: str) -> str:
 
 def size(number: float) -> str:
     """An error or a tolerance in few characters, which no line break separates: 0.02, 3e−14, 0."""
-    text = re.sub(r"e([+-])0*(\d)", r"e\1\2", f"{number:.1g}") if number else "0"
+    text = re.sub(r"e([+-])0*(\d)", r"e\1\2", f"{number:.2g}") if number else "0"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
