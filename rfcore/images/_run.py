@@ -166,7 +166,8 @@ class Run:
                 "names measured", sorted(values), f"the same at every checkpoint, {sorted(self.curves)}"
             )
         for name, value in values.items():
-            self.curves.setdefault(name, []).append(np.array(value))
+            plain = value.cpu().numpy() if isinstance(value, torch.Tensor) else value
+            self.curves.setdefault(name, []).append(np.array(plain))
         self.total.zero_()
         self.since = 0
         self.save()

@@ -33,7 +33,12 @@ def read(path: Path) -> dict[str, Any]:
     advice = "delete it, and the run starts again"
     if hashlib.sha256(body).digest() != digest:
         raise ValueError(f"{path.name} is damaged or is no state of a run (SHA-256 differs): {advice}")
-    payload: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    if payload.get("schema") != SCHEMA:
-        raise ValueError(f"{path.name} has schema {payload.get('schema')!r}, not {SCHEMA!r}: {advice}")
+    try:
+        payload: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        schema = payload["schema"]
+    except Exception as error:  # the checksum is right, so it was made to be something else
+        kind = type(error).__name__
+        raise ValueError(f"{path.name} is no state of a run ({kind} on reading): {advice}") from None
+    if schema != SCHEMA:
+        raise ValueError(f"{path.name} has schema {schema!r}, not {SCHEMA!r}: {advice}")
     return payload

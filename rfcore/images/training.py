@@ -153,13 +153,14 @@ def train(
         it had never stopped.  A finished run is only read.
     device : "cpu", "cuda", ...;  compile : translate the network with torch.compile (on a CPU worth it
         beyond some 10,000 steps)
-    limit : seconds after which to stop; the answer then is not ``finished``, and ``state`` continues it
+    limit : seconds after which to stop (one step is always done); the answer then is not ``finished``, and
+        ``state`` continues it
 
     Raises ValueError for a state that is damaged or belongs to another question, and ArithmeticError when the
     loss is no longer finite.
     """
     run = Run(question, dataset, measure, None if state is None else Path(state), device, compile)
-    _advance([run], limit)
+    _advance([run], time.monotonic() + limit)
     return _answer(run)
 
 
@@ -186,9 +187,10 @@ def train_all(
         Run(q, dataset, measure, None if where is None else where / f"{key(q, dataset)}.pt", device, compile)
         for q in asked
     ]
-    start = time.monotonic()
+    deadline = time.monotonic() + limit
     for group in [runs] if torch.device(device).type == "cuda" else [[run] for run in runs]:
-        _advance(group, limit - (time.monotonic() - start))
+        if time.monotonic() < deadline:
+            _advance(group, deadline)
     return [_answer(run) for run in runs]
 
 
@@ -198,16 +200,15 @@ def key(question: Training, dataset: Dataset) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _advance(runs: list[Run], limit: float) -> None:
-    """One step of each run in turn, until all have finished or time is up."""
-    start = time.monotonic()
+def _advance(runs: list[Run], deadline: float) -> None:
+    """One step of each run in turn, until all have finished or time is up; then their states are written."""
     left = max(run.question.steps - run.step for run in runs)
     for _ in progress(range(left), "training"):
-        if time.monotonic() - start > limit:
-            break
         for run in runs:
             if run.step < run.question.steps:
                 run.advance()
+        if time.monotonic() >= deadline:
+            break
     for run in runs:
         run.save()
 
