@@ -80,7 +80,10 @@ def _papers(stored: results.Stored) -> str:
         ["command", f"`{papers['command']}`"],
         ["seeds", papers["seed"]],
         ["arrays", arrays],
-        ["run", f"{papers['date']}, {papers['seconds'] / 60:.0f} minutes on one {papers['device']} core"],
+        [
+            "run",
+            f"{papers['date']}, {papers['seconds'] / 60:.0f} minutes by the clock, one thread",
+        ],
         ["source", f"commit `{papers['commit']}`"],
         ["with", f"Python {papers['python']}, {versions}, {papers['platform']}"],
         ["SHA-256", f"`{stored.sha256}`"],

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from tools.validation_store import Row, Table
 
@@ -107,27 +106,21 @@ def null(samples: dict[int, int], powers: Sequence[float] = (1.0,)) -> tuple[flo
     return inside(perfect, 2), inside(perfect, 3), chi_square(perfect)
 
 
-def exponent(rows: dict[int, Row], column: int) -> tuple[float, float]:
-    """The power alpha of the best C/d^alpha for one quantity, and its standard error.
+def exponents(rows: dict[int, Row], column: int) -> list[tuple[float, float]]:
+    """The power alpha of C/d^alpha between each d and the next, with its standard error, for one quantity.
 
-    The error is where chi-square has grown by 1; nan where the deviation is not significant (5 standard
-    errors) at two dimensions at least.
+    nan where one of the two deviations is not significant (5 standard errors), or their signs differ.
     """
     delta, sigma = (values[:, column] for values in deviations(rows))
-    if np.sum(np.abs(delta) > 5 * sigma) < 2:
-        return math.nan, math.nan
-    d = np.array(list(rows), dtype=float)
-
-    def chi2(power: float) -> float:
-        x, y = (d / d[0]) ** -power / sigma, delta / sigma
-        return float(np.sum((y - x * (x @ y) / (x @ x)) ** 2))
-
-    grid = np.linspace(-0.5, 3.5, 81)
-    start = grid[np.argmin([chi2(power) for power in grid])]
-    best = minimize_scalar(chi2, bracket=(start - 0.05, start, start + 0.05)).x
-    step = 1e-3
-    curvature = (chi2(best + step) - 2 * chi2(best) + chi2(best - step)) / step**2
-    return float(best), math.sqrt(2 / curvature)
+    found, d = [], list(rows)
+    for k in range(len(d) - 1):
+        ratio, relative = delta[k] / delta[k + 1], sigma[k : k + 2] / np.abs(delta[k : k + 2])
+        if ratio <= 0 or np.any(relative > 0.2):
+            found.append((math.nan, math.nan))
+            continue
+        step = math.log(d[k + 1] / d[k])
+        found.append((math.log(ratio) / step, float(np.hypot(*relative)) / step))
+    return found
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ from tools.validation_fit import (
     Columns,
     Fit,
     chi_square,
-    exponent,
+    exponents,
     families,
     fit,
     inside,
@@ -25,6 +25,7 @@ from tools.validation_fit import (
 from tools.validation_store import Row, Table, read_table
 
 SECOND = ((1, 2), (1, 0.5))  # powers of 1/d of a fit with a second term
+SHOWN = (64, 256, 512)  # dimensions at which deviations are shown
 END = "test mu=0 tau=inf"
 LOSSES = {"train loss": "train", "test loss": "test", "empirical loss": "empirical", "score error": "score_"}
 LINEAR = {
@@ -124,16 +125,14 @@ def features_constants(table: Table) -> str:
 
 
 def features_exponents(table: Table) -> str:
-    """Where C/d alone fails: the deviation of the test loss at each d and its best exponent."""
+    """The deviation of the test loss with patch covariance at each d, and the exponents between."""
     column, lines = table.columns.index(END), []
     for name, rows in families(table).items():
-        if "patches" not in name:
-            continue
-        shown = [_deviation(rows.get(d), column) for d in (*features.SEEDS, *features.LARGE)]
-        power, error = exponent(rows, column)
-        lines.append([name, *shown, "-" if math.isnan(power) else _error(power, error)])
-    dimensions = [f"d = {d}" for d in (*features.SEEDS, *features.LARGE)]
-    return markdown(["test loss, simulation - theory", *dimensions, "exponent"], lines)
+        if "network patches" in name:
+            shown = [_deviation(rows.get(d), column) for d in SHOWN]
+            powers = ["-" if math.isnan(power) else f"{power:.2f}" for power, _ in exponents(rows, column)]
+            lines.append([name.removeprefix("network patches "), *shown, ", ".join(powers)])
+    return markdown(["deviation", *(f"d = {d}" for d in SHOWN), "exponents"], lines)
 
 
 def features_distance(table: Table) -> str:
@@ -242,4 +241,5 @@ def _error(value: float, error: float) -> str:
 def _deviation(row: Row | None, column: int) -> str:
     if row is None:
         return "-"
-    return f"{row.mean[column] - row.theory[column]:+.3f} ± {row.error[column]:.3f}"
+    digits = 3 if row.error[column] > 5e-4 else 4
+    return f"{row.mean[column] - row.theory[column]:+.{digits}f} ± {row.error[column]:.{digits}f}"
