@@ -60,6 +60,10 @@ def _contents() -> dict[str, tuple[str, str]]:
             continue
         if path.suffix == ".npz":
             papers = results.load(path.stem).provenance
+            if "about" not in papers:
+                raise ValueError(
+                    f"the provenance of data/{path.name} has no 'about': say there what it holds"
+                )
             found[path.name] = papers["about"], f"`{papers['command']}`"
         elif path.name in OTHERS:
             found[path.name] = OTHERS[path.name]
@@ -72,23 +76,23 @@ def _papers(stored: results.Stored) -> str:
     """The provenance of one stored result."""
     papers: dict[str, Any] = dict(stored.provenance)
     versions = ", ".join(f"{name} {version}" for name, version in papers["versions"].items())
-    arrays = ", ".join(
-        f"{name} {'×'.join(map(str, array.shape)) or 'scalar'}"
-        for name, array in sorted(stored.arrays.items())
-    )
+    sizes = [f"{name} {'×'.join(map(str, array.shape)) or 'scalar'}" for name, array in stored.arrays.items()]
+    numbers = sum(array.size for array in stored.arrays.values())
+    arrays = ", ".join(sorted(sizes)) if len(sizes) <= 10 else f"{len(sizes)} arrays, {numbers} numbers"
     rows = [
         ["command", f"`{papers['command']}`"],
-        ["seeds", papers["seed"]],
+        ["seeds", str(papers["seed"])],
         ["arrays", arrays],
-        [
-            "run",
-            f"{papers['date']}, {papers['seconds'] / 60:.0f} minutes by the clock, one thread",
-        ],
+        ["run", f"{papers['date']}, {_duration(papers['seconds'])} by the clock on one {papers['device']}"],
         ["source", f"commit `{papers['commit']}`"],
         ["with", f"Python {papers['python']}, {versions}, {papers['platform']}"],
         ["SHA-256", f"`{stored.sha256}`"],
     ]
     return f"## {stored.name}\n\n{papers['about']}\n\n{markdown(['', ''], rows)}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def main() -> int:
