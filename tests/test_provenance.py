@@ -19,7 +19,7 @@ def test_the_page_is_that_of_the_stored_files():
 def test_every_stored_result_is_on_the_page_with_its_checksum():
     text = provenance.page()
     for name in results.names():
-        assert f"## {name}\n" in text and results.load(name).sha256 in text
+        assert f"### {name}\n" in text and results.load(name).sha256 in text
     for path in results.FOLDER.iterdir():
         assert f"`{path.name}`" in text or path.name.startswith(".")
 

@@ -22,7 +22,7 @@ OTHERS = {
         "how far each check of each chapter is from failing, under eight seeds",
         "`make margins`",
     ),
-    "claims": ("the claims of the sources, from which the register of claims is made", "by hand"),
+    "claims": ("the claims of the sources, from which the register of claims is made", "hand"),
 }
 HEAD = """(provenance)=
 # Stored results
@@ -42,13 +42,15 @@ $\\chi^2$ per degree of freedom should be near one. Standard errors from few dra
 themselves, and a constant is fitted: the last line of a table says what exact agreement would give.
 Quantities of one setting come from the same draws and are not independent."""
 
+ORIGINS = """## Where each file comes from"""
+
 
 def page() -> str:
     """The text of the page.  Raises ValueError for a file under data/ that nothing describes."""
-    rows = [[f"`{name}`", *words] for name, words in _contents().items()]
-    parts = [HEAD, markdown(["file in `data/`", "what", "renewed by"], rows)]
+    found = _contents().items()
+    files = "\n".join(f"- `{name}`: {about.rstrip('.')}. Renewed by {how}." for name, (about, how) in found)
+    parts = [HEAD, f"In the folder `data/`:\n\n{files}", RULE, report(), ORIGINS]
     parts += [_papers(results.load(name)) for name in results.names()]
-    parts += [RULE, report()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,7 +90,7 @@ def _papers(stored: results.Stored) -> str:
         ["with", f"Python {papers['python']}, {versions}, {papers['platform']}"],
         ["SHA-256", f"`{stored.sha256}`"],
     ]
-    return f"## {stored.name}\n\n{papers['about']}\n\n{markdown(['', ''], rows)}"
+    return f"### {stored.name}\n\n{markdown(['', ''], rows)}"
 
 
 def _duration(seconds: float) -> str:

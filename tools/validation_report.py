@@ -25,6 +25,7 @@ from tools.validation_fit import (
 from tools.validation_store import Row, Table, read_table
 
 SECOND = ((1, 2), (1, 0.5))  # powers of 1/d of a fit with a second term
+SPACE = "\u00a0"  # does not break
 SHOWN = (64, 256, 512)  # dimensions at which deviations are shown
 END = "test mu=0 tau=inf"
 LOSSES = {"train loss": "train", "test loss": "test", "empirical loss": "empirical", "score error": "score_"}
@@ -230,16 +231,16 @@ def _perfect(samples: dict[int, int]) -> list[str]:
 
 
 def _percent(fraction: float) -> str:
-    return "-" if math.isnan(fraction) else f"{100 * fraction:.1f} %"
+    return "-" if math.isnan(fraction) else f"{100 * fraction:.1f}{SPACE}%"
 
 
 def _error(value: float, error: float) -> str:
     digits = 2 if error < 0.095 else 1
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+    return f"{value:.{digits}f}{SPACE}±{SPACE}{error:.{digits}f}"
 
 
 def _deviation(row: Row | None, column: int) -> str:
     if row is None:
         return "-"
     digits = 3 if row.error[column] > 5e-4 else 4
-    return f"{row.mean[column] - row.theory[column]:+.{digits}f} ± {row.error[column]:.{digits}f}"
+    return f"{row.mean[column] - row.theory[column]:+.{digits}f}{SPACE}±{SPACE}{row.error[column]:.{digits}f}"
