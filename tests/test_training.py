@@ -239,6 +239,22 @@ def test_a_finished_run_is_only_read(tmp_path):
     assert again.finished and not again.network.training
 
 
+def test_a_write_that_fails_leaves_the_state_before(tmp_path, monkeypatch):
+    state = tmp_path / "run.pt"
+    images.train(TINY, DATA, state=state, limit=0)
+    content = state.read_bytes()
+
+    def fail(self, target):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(state), "replace", fail)
+        with pytest.raises(OSError, match="no space"):
+            images.train(TINY, DATA, state=state, limit=0)
+    assert state.read_bytes() == content and [path.name for path in tmp_path.iterdir()] == ["run.pt"]
+    same(images.train(TINY, DATA), images.train(TINY, DATA, state=state))
+
+
 @pytest.mark.parametrize("place", [0, 40, 0.3, 0.6, 0.9, -1])
 def test_a_damaged_state_is_refused_by_name(tmp_path, place):
     state = tmp_path / "run.pt"
