@@ -148,7 +148,7 @@ class Covariance:
         group = _groups(lam, w, k)
         mass, moment = (np.bincount(group, x).astype(np.float64) for x in (w, w * lam))
         small = Covariance(moment[mass > 0] / mass[mass > 0], mass[mass > 0])
-        low, high = math.log10(lam[lam > 0][0]) - 3, math.log10(lam[-1]) + 3
+        low, high = max(math.log10(lam[lam > 0][0]) - 3, -300.0), math.log10(lam[-1]) + 3
         grid = np.logspace(low, high, 20 * math.ceil(high - low))[:, None]
         change = (lam / (grid + lam)) @ w - (small.eigenvalues / (grid + small.eigenvalues)) @ small.weights
         return Covariance(small.eigenvalues, small.weights, self.error + float(np.max(np.abs(change))))

@@ -97,6 +97,12 @@ def test_quantiles_of_a_finite_sigma_are_its_eigenvalues():
         assert np.sum(two.quantiles(d) == 0.5) == d // 2
 
 
+def test_the_least_of_all_numbers_is_compressed_too():
+    small = rf.Covariance([0.0, 5e-324, 1.0], [0.4, 0.4, 0.2]).compressed(1)
+    assert small.variance == pytest.approx(0.2)
+    assert math.isfinite(small.error)
+
+
 @FEW
 @given(LAWS, st.integers(1, 8))
 def test_compressed_keeps_the_mean_and_states_its_error(pairs, atoms):
