@@ -56,10 +56,11 @@ def test_seeds_differ_and_belong_to_one_number():
 
 
 def test_streams_do_not_disturb_each_other():
-    """n changes neither times nor noise; the times of the loss change neither rows nor noise."""
-    base, larger, fixed = draws(), draws(n=11), draws(times=7)
+    """n and the rule change neither times nor noise; the times of the loss change neither rows nor noise."""
+    base, larger, fixed, full = draws(), draws(n=11), draws(times=7), draws(n=4, rule="full")
     for _ in range(5):
         (rows, t, eps), (rows2, t2, eps2), (rows3, t3, eps3) = base(), larger(), fixed()
+        assert all(torch.equal(a, b) for a, b in zip(full()[1:], (t, eps), strict=True))
         assert torch.equal(t, t2) and torch.equal(eps, eps2) and not torch.equal(rows, rows2)
         assert torch.equal(rows, rows3) and torch.equal(eps, eps3) and (t3 == 7).all()
 
