@@ -21,7 +21,7 @@ from rfcore.model import Covariance, LinearModel, RandomFeatureModel
 from rfcore.progress import progress
 
 __version__ = "0.1.0"
-_ROOMS = ("theory", "simulation", "diffusion", "datasets", "images", "gaussian", "results", "book")
+_ROOMS = ("theory", "simulation", "diffusion", "datasets", "images", "gaussian", "results", "sweep", "book")
 __all__ = ["Covariance", "GaussianConstants", "LinearModel", "RandomFeatureModel", "progress", *_ROOMS]
 
 

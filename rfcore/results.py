@@ -2,7 +2,8 @@
 
 ``data/NAME.npz`` is numpy's own format with one more member, ``provenance.json``.  It is written in one
 step (a reader sees the old file or the new one, never half of one), the same contents give the same
-bytes, and loading recomputes the SHA-256 and never executes anything.
+bytes, and loading recomputes the SHA-256 and never executes anything.  A file that is damaged is refused by
+name, with the command that computes it again (kept in ``.commands.json`` beside the files).
 """
 
 import datetime
@@ -24,11 +25,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfcore._commands import PAPERS, announce, renewal
 from rfcore.checks import nonnegative, refuse
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 REQUIRED = ("command", "seed", "device", "commit", "versions", "seconds")
-PAPERS = "provenance.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date inside the file: the same contents give the same bytes
 
@@ -90,6 +91,7 @@ def save(
         raise ValueError(f"provenance is not plain JSON, which is not allowed: {error}") from None
     sha256 = _checksum(held, papers)
     folder.mkdir(parents=True, exist_ok=True)
+    announce({name: str(papers["command"])}, folder)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _write(temporary, held, {**papers, "sha256": sha256})
@@ -102,7 +104,8 @@ def save(
 def load(name: str, folder: Path = FOLDER) -> Stored:
     """Read a stored result and verify its checksum; nothing in the file is ever executed.
 
-    Raises FileNotFoundError naming what there is, ValueError if the file is damaged or was changed.
+    Raises FileNotFoundError naming what there is, and ValueError, which says how to compute the result again,
+    if the file is damaged or was changed.
     """
     path = _path(name, folder)
     if not path.exists():
@@ -112,9 +115,10 @@ def load(name: str, folder: Path = FOLDER) -> Stored:
         sha256 = papers.pop("sha256")
         found = _checksum(held, papers)
     except Exception as error:  # a damaged file can make a reader of zip files stumble over anything
-        raise ValueError(f"{path.name} is damaged: {error}") from None
+        raise ValueError(f"{path.name} is damaged: {_line(error)}; {renewal(path)}") from None
     if found != sha256:
-        raise ValueError(f"{path.name} is damaged: its SHA-256 is {found}, recorded is {sha256}")
+        wrong = f"its SHA-256 is {found}, recorded is {sha256}"
+        raise ValueError(f"{path.name} is damaged: {wrong}; {renewal(path)}")
     return _stored(name, held, papers, sha256)
 
 
@@ -133,6 +137,27 @@ def verify(name: str | None = None, folder: Path = FOLDER) -> tuple[str, ...]:
     if complaints:
         raise ValueError("; ".join(complaints))
     return wanted
+
+
+def survey(folder: Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Recompute every checksum in a folder and its subfolders: what holds, and what does not.
+
+    Names are relative to ``folder``: ``images/curves``.  Every file ``.npz`` has to be a stored result.
+    Raises FileNotFoundError if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"folder = {str(folder)!r} is not there")
+    good, complaints = [], []
+    for path in sorted(folder.rglob("*.npz")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        try:
+            load(path.stem, path.parent)
+            good.append(path.relative_to(folder).with_suffix("").as_posix())
+        except ValueError as error:
+            inside = path.parent.relative_to(folder)
+            complaints.append(f"{inside.as_posix()}/{error}" if inside.parts else str(error))
+    return tuple(good), tuple(complaints)
 
 
 def names(folder: Path = FOLDER) -> tuple[str, ...]:
@@ -205,6 +230,11 @@ def _stored(name: str, arrays: dict[str, npt.NDArray[Any]], papers: Mapping[str,
     for array in arrays.values():
         array.flags.writeable = False
     return Stored(name, MappingProxyType(arrays), MappingProxyType(dict(papers)), sha256)
+
+
+def _line(error: Exception) -> str:
+    """What an error says, as one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _installed(name: str) -> bool:
