@@ -70,7 +70,7 @@ def test_gaussian_pair_is_exact(maps: list[cs.LinearMap], noise: Array) -> None:
     """Two linear models: samples against traces, in every number and along every eigenvector."""
     data = digits()
     exact = cs.linear_pair(*maps, data.images)
-    found = cs.consistency(*(each(noise) for each in maps), data.images)
+    found = cs.agreement(*(each(noise) for each in maps), data.images)
     assert abs(found.d2 - exact.d2) < 4 * found.d2_error and found.d2_error < 0.03 * exact.d2
     assert abs(found.rho2 - exact.rho2) < 4 * found.rho2_error and found.rho2_error < 0.005
     off = np.abs(found.modes - exact.modes) / np.maximum(found.modes_error, 1e-12)
@@ -125,14 +125,14 @@ def test_theory_on_disjoint_halves_of_digits() -> None:
 def test_identical_and_unrelated_samples(noise: Array, maps: list[cs.LinearMap]) -> None:
     reference = digits().images
     a, b = maps[0](noise), maps[0](noise[::-1])
-    same = cs.consistency(torch.from_numpy(a), a, reference)
+    same = cs.agreement(torch.from_numpy(a), a, reference)
     assert (same.d2, same.rho2, same.nearest) == (0, 1, 1) and same.cosine == pytest.approx(1)
     assert same.nearest_error > 0 and np.all(same.modes == 0)
-    apart = cs.consistency(a, b, reference)
+    apart = cs.agreement(a, b, reference)
     assert abs(apart.rho2) < 4 * apart.rho2_error and abs(apart.nearest - apart.nearest_control) < 0.02
     # What the control is: all pairs of different noises, one by one.
     square = ((a[:60, None] - b[None, :60]) ** 2).sum(axis=2) / 64
-    few = cs.consistency(a[:60], b[:60], reference)
+    few = cs.agreement(a[:60], b[:60], reference)
     assert few.control == pytest.approx(square[~np.eye(60, dtype=bool)].mean(), rel=1e-10)
     # Unrelated samples of one law have the ratio 1 along each eigenvector of that law.
     lam = np.abs(cs.linear_pair(maps[0], maps[0], reference).eigenvalues)
@@ -148,7 +148,7 @@ def test_known_correlation(rho: float) -> None:
     found = []
     for _ in range(40):
         a, other = rng.standard_normal((2, 200, 12)) * scale
-        found.append(cs.consistency(a, rho * a + math.sqrt(1 - rho**2) * other, reference))
+        found.append(cs.agreement(a, rho * a + math.sqrt(1 - rho**2) * other, reference))
     for name, exact in {"rho2": rho, "d2": 2 * (1 - rho) * np.mean(scale**2)}.items():
         values = np.array([getattr(each, name) for each in found])
         assert abs(values.mean() - exact) < 4 * values.std() / math.sqrt(40)
@@ -201,10 +201,10 @@ def test_same_share_from_the_networks_sampler(noise: Array) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: cs.consistency(x[:19], x[:19], x), "a"),
-        (lambda x: cs.consistency(x, x[:-1], x), "b"),
-        (lambda x: cs.consistency(x, x, x[:, :3]), "reference"),
-        (lambda x: cs.consistency(x, x * np.nan, x), "b"),
+        (lambda x: cs.agreement(x[:19], x[:19], x), "a"),
+        (lambda x: cs.agreement(x, x[:-1], x), "b"),
+        (lambda x: cs.agreement(x, x, x[:, :3]), "reference"),
+        (lambda x: cs.agreement(x, x * np.nan, x), "b"),
         (lambda x: cs.linear_map(x, [0, 1]), "times"),
         (lambda x: cs.linear_map(x, [1, -1]), "times"),
         (lambda x: cs.linear_map(x, [1, 0], "heun"), "method"),

@@ -17,6 +17,10 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "consistency": ("agreement", "linear_map", "linear_pair", "linear_share", "predicted_pair"),
+    "estimators": ("collapse_score", "scaling", "tau_gap", "tau_gen", "tau_mem", "tau_over"),
+    "losses": ("LossBank", "Losses"),
+    "metrics": ("frechet_distance", "frechet_floor", "memorized_fraction", "trained_features"),
     "networks": ("DiT", "LinearDenoiser", "PRESETS", "ReferenceUNet", "UNet", "build", "count"),
     "schedule": ("ABAR", "NetworkScore", "clock", "index_at", "sampling_times"),
     "training": ("Trained", "Training", "train", "train_all"),

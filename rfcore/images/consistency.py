@@ -22,11 +22,11 @@ from rfcore.images._linear_map import (
 )
 
 __all__ = [
-    "Consistency",
+    "Agreement",
     "LinearMap",
     "LinearPrediction",
     "LinearShare",
-    "consistency",
+    "agreement",
     "linear_map",
     "linear_pair",
     "linear_share",
@@ -36,8 +36,8 @@ GROUPS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Consistency:
-    """Agreement of two models over m common noises, see :func:`consistency`.
+class Agreement:
+    """Agreement of two models over m common noises, see :func:`agreement`.
 
     d2 : mean |x_A - x_B|^2/d
     control : the same for different noises, the mean over all pairs of samples i != j
@@ -97,7 +97,7 @@ class LinearShare:
     modes_error: Array = field(repr=False)
 
 
-def consistency(a: npt.ArrayLike, b: npt.ArrayLike, reference: npt.ArrayLike) -> Consistency:
+def agreement(a: npt.ArrayLike, b: npt.ArrayLike, reference: npt.ArrayLike) -> Agreement:
     """Compare samples a and b (m, ...), numpy or torch, that two models made from the same m >= 20 noises.
 
     reference : (N, ...), pictures that give mean, eigenvectors and nearest neighbours; best none of the
@@ -115,7 +115,7 @@ def consistency(a: npt.ArrayLike, b: npt.ArrayLike, reference: npt.ArrayLike) ->
     near = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known)
     first, second = (near.kneighbors(each, return_distance=False)[:, 0] for each in (x, y))
     same = float((first == second).mean())
-    return Consistency(
+    return Agreement(
         float(distances.mean()),
         _error(distances),
         *control,
