@@ -197,8 +197,14 @@ def _toml(value: Any, bare: bool = False) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, str):
         plain = bare and BARE.fullmatch(value) and value not in ("true", "false", "inf", "nan")
-        return value if plain else json.dumps(value)
+        return value if plain else _quoted(value)
     return json.dumps(value) if isinstance(value, bool) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string on one line, in which everything can be printed."""
+    plain = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return '"' + "".join(plain) + '"'
 
 
 def _finite(value: Any) -> Any:

@@ -151,12 +151,18 @@ def survey(folder: Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for path in sorted(folder.rglob("*.npz")):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
+        where = path.relative_to(folder)
+        if not NAME.fullmatch(path.stem):
+            complaints.append(
+                f"{where.as_posix()} is no stored result: names are small letters, digits, hyphens"
+            )
+            continue
         try:
             load(path.stem, path.parent)
-            good.append(path.relative_to(folder).with_suffix("").as_posix())
+            good.append(where.with_suffix("").as_posix())
         except ValueError as error:
-            inside = path.parent.relative_to(folder)
-            complaints.append(f"{inside.as_posix()}/{error}" if inside.parts else str(error))
+            inside = "" if len(where.parts) == 1 else f"{where.parent.as_posix()}/"
+            complaints.append(inside + str(error))
     return tuple(good), tuple(complaints)
 
 

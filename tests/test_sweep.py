@@ -1,0 +1,396 @@
+"""Sweeps: killed at any moment they lose nothing and repeat nothing, here and on a cluster made by hand."""
+
+import contextlib
+import doctest
+import json
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rfcore as rf
+from rfcore import _cluster, results, sweep
+from rfcore._commands import INDEX
+from rfcore._points import combinations, decoded, parsed, point_of, points_of, task_of
+from tests import sweep_tasks as tasks
+from tools.run_notebooks import ROOT
+
+LIMIT = 120  # seconds after which something hangs
+SLOW = "tests.sweep_tasks:slow"
+CHANGES = ("seconds", "date", "commit")  # what another run may say differently
+
+
+@pytest.fixture(autouse=True)
+def log(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEP_LOG", str(tmp_path / "calls.txt"))
+    monkeypatch.setenv("RFCORE_QUIET", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.chdir(ROOT)
+
+
+def contents(folder):
+    """All that the results of a folder say, except when and how fast they were computed."""
+    found = {}
+    for name in results.names(folder):
+        stored = results.load(name, folder)
+        papers = {key: value for key, value in stored.provenance.items() if key not in CHANGES}
+        found[name] = (papers, {key: (a.dtype, a.shape, a.tobytes()) for key, a in stored.arrays.items()})
+    return found
+
+
+def plan_file(tmp_path, points, seconds):
+    path = tmp_path / "plan.toml"
+    grid = f"[grid]\nk = {list(range(points))}\nseconds = {seconds}\n"
+    path.write_text(f'experiment = "{SLOW}"\n{grid}', encoding="utf-8")
+    return path
+
+
+def start(*words):
+    command = [sys.executable, "-m", "rfcore", "sweep", *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until(condition, what):
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, f"waited too long until {what}"
+        time.sleep(0.005)
+
+
+def runs(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@pytest.mark.parametrize(("workers", "kills"), [(0, 4), (2, 2)])
+def test_a_sweep_that_is_killed_at_random_instants_loses_nothing_and_repeats_nothing(
+    tmp_path, workers, kills
+):
+    rng, points, seconds = random.Random(workers), 12, 0.04
+    plan, folder, calm = plan_file(tmp_path, points, seconds), tmp_path / "killed", tmp_path / "calm"
+    for kill in range(kills):
+        stored, before = set(results.names(folder)), len(tasks.calls())
+        process = start(plan, "--workers", workers, "--folder", folder)
+        # The instant is random on the clock of the sweep, not of a machine that may be busy.
+        more = rng.randint(0 if kill else 1, points // kills - 1)
+        enough = len(stored) + more
+        until(lambda n=enough: len(results.names(folder)) >= n, "results are stored")
+        time.sleep(rng.uniform(0, 0.5 if more == 0 else 2 * seconds))
+        process.kill()
+        process.communicate(timeout=LIMIT)
+        until(lambda: not any(runs(each) for _, each in tasks.calls()), "the workers have ended")
+        assert stored <= set(results.names(folder))
+        names = {k: point.name for k, point in enumerate(_points(points, seconds))}
+        assert not stored & {names[k] for k, _ in tasks.calls()[before:]}
+    stored, before = set(results.names(folder)), len(tasks.calls())
+    assert 0 < len(stored) < points
+    out, err = start(plan, "--workers", workers, "--folder", folder).communicate(timeout=LIMIT)
+    assert err == "" and f"{len(stored)} were stored, {points - len(stored)} computed, 0 failed" in out
+    assert len(tasks.calls()) - before == points - len(stored)
+    sweep.run(SLOW, {"k": range(points), "seconds": seconds}, calm, workers=0)
+    assert contents(folder) == contents(calm)
+    assert len(contents(folder)) == points
+    assert {path.name for path in folder.iterdir()} == {path.name for path in calm.iterdir()}
+
+
+def _points(points, seconds):
+    return points_of(task_of(SLOW), {"k": range(points), "seconds": seconds})
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler and two workers as anyone starts them, on ports that are free; gives the address."""
+    file = tmp_path / "scheduler.json"
+    common = ["--scheduler-file", str(file), "--no-dashboard"]
+    with contextlib.ExitStack() as stack:
+
+        def dask(*words):
+            command = [sys.executable, "-m", "dask", *words, *common]
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **quiet
+            )
+            stack.callback(process.wait, LIMIT)
+            stack.callback(process.kill)
+            return process
+
+        scheduler = dask("scheduler", "--host", "127.0.0.1", "--port", "0")
+        until(lambda: file.exists() and file.stat().st_size, "the scheduler is there")
+        for _ in range(2):
+            dask("worker", "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
+        yield json.loads(file.read_text())["address"], scheduler
+
+
+def test_two_workers_started_by_hand_run_the_same_sweep_and_a_lost_scheduler_is_noticed(tmp_path, cluster):
+    address, scheduler = cluster
+    plan, folder = plan_file(tmp_path, 12, 0.1), tmp_path / "remote"
+    out, err = start(plan, "--scheduler", address, "--folder", folder).communicate(timeout=LIMIT)
+    assert err == "" and "12 computed, 0 failed" in out
+    assert len({process for _, process in tasks.calls()}) == 2 and len(tasks.calls()) == 12
+    sweep.run(SLOW, {"k": range(12), "seconds": 0.1}, tmp_path / "here", workers=0)
+    assert contents(folder) == contents(tmp_path / "here")
+
+    plan, folder = plan_file(tmp_path, 200, 0.2), tmp_path / "lost"
+    process = start(plan, "--scheduler", address, "--folder", folder)
+    until(lambda: results.names(folder), "a first result is stored")
+    scheduler.kill()
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 2 and err.count("\n") == 1 and "the scheduler is lost" in err
+    assert results.verify(folder=folder) == results.names(folder) != ()
+
+
+def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cluster, "REACHING", 0.5)
+    with pytest.raises(ConnectionError, match="scheduler = 'tcp://127.0.0.1:9'"):
+        sweep.run(SLOW, {"k": 0}, tmp_path / "x", scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(ConnectionError, match="scheduler = 'nonsense'"):
+        sweep.run(SLOW, {"k": 0}, tmp_path / "x", scheduler="nonsense")
+
+
+def test_a_point_that_kills_its_process_is_reported_and_the_others_are_stored(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('experiment = "tests.sweep_tasks:dies_at_two"\ngrid.k = [0, 2, 1]')
+    process = start(plan, "--workers", 1, "--folder", tmp_path / "runs")
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1 and "2 computed, 1 failed" in out
+    assert err.count("\n") == 1 and "the process died" in err and "dies_at_two k=2" in err
+    stored = [results.load(name, tmp_path / "runs") for name in results.names(tmp_path / "runs")]
+    assert {int(each.arrays["k"]) for each in stored} == {0, 1}
+
+
+def test_without_dask_the_way_out_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ModuleNotFoundError, match="workers = 0"):
+        sweep.run(SLOW, {"k": 0}, tmp_path / "x")
+
+
+def test_failures_do_not_stop_the_others_and_are_tried_again(tmp_path):
+    for _ in range(2):
+        with pytest.raises(
+            sweep.SweepFailed, match="1 of 4 points failed.*ZeroDivisionError: k is two"
+        ) as failed:
+            sweep.run(tasks.fails_at_two, {"k": range(4)}, tmp_path / "x", workers=0)
+        (failure,) = failed.value.swept.failures
+        assert failure.point == {"k": 2} and "fails_at_two k=2 --folder" in failure.command
+        assert "ZeroDivisionError" in failure.details
+    assert len(failed.value.swept.skipped) == 3 and len(tasks.calls()) == 3
+
+
+def test_what_is_no_array_is_a_failure(tmp_path):
+    for function, said in ((tasks.no_arrays, "dtype of x"), (tasks.a_list, "answer of .*a_list = 'list'")):
+        with pytest.raises(sweep.SweepFailed, match=said):
+            sweep.run(function, {"k": 1}, tmp_path / "x", workers=0)
+    assert results.names(tmp_path / "x") == ()
+
+
+def test_a_damaged_or_a_foreign_result_is_left_alone_and_named(tmp_path):
+    grid, folder = {"k": range(4)}, tmp_path / "x"
+    names = sweep.run(SLOW, grid, folder, workers=0).names
+    (folder / f"{names[1]}.npz").write_bytes(b"not what it was")
+    (folder / f"{names[2]}.npz").write_bytes((folder / f"{names[3]}.npz").read_bytes())
+    with pytest.raises(sweep.SweepFailed) as failed:
+        sweep.run(SLOW, grid, folder, workers=0)
+    damaged, foreign = failed.value.swept.failures
+    assert f"{names[1]}.npz is damaged" in damaged.reason and "k=1" in damaged.reason
+    assert f"{names[2]}.npz holds another point" in foreign.reason and "k=2" in foreign.reason
+    assert (folder / f"{names[1]}.npz").read_bytes() == b"not what it was"
+    assert len(failed.value.swept.skipped) == 2 and len(tasks.calls()) == 4
+
+
+def test_remains_of_a_kill_in_the_middle_of_writing_are_removed(tmp_path):
+    (name,) = (point.name for point in points_of(task_of(SLOW), {"k": 1}))
+    remains = tmp_path / f".{name}.npz.4711.tmp"
+    remains.write_bytes(b"half of")
+    sweep.run(SLOW, {"k": 1}, tmp_path, workers=0)
+    assert not remains.exists() and results.names(tmp_path) == (name,)
+
+
+def test_unfinished_work_is_kept_until_the_result_is_stored(tmp_path):
+    with pytest.raises(sweep.SweepFailed, match="half done"):
+        sweep.run(tasks.in_two_parts, {"k": 1}, tmp_path, workers=0)
+    (stored,) = sweep.run(tasks.in_two_parts, {"k": 1}, tmp_path, workers=0).load()
+    assert stored.arrays["half"] == "half of it" and dict(stored.provenance["point"]) == {"k": 1}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{stored.name}.npz", INDEX}
+
+
+def test_provenance_says_what_to_type_and_no_path(tmp_path):
+    (stored,) = sweep.run(SLOW, {"k": 3}, tmp_path, workers=0).load()
+    assert (
+        stored.provenance["command"] == "python -m rfcore experiment tests.sweep_tasks:slow k=3 seconds=0.0"
+    )
+    assert str(tmp_path) not in json.dumps(dict(stored.provenance))
+    np.testing.assert_array_equal(stored.arrays["x"], np.random.default_rng(3).normal(size=40))
+
+
+def test_the_name_is_that_of_the_question():
+    """Defaults, order, numpy's numbers and whole floats do not change a question; everything else does."""
+    task = task_of(SLOW)
+    same = [{"k": 1}, {"seconds": 0, "k": np.int64(1)}, {"k": 1, "seconds": np.float64(0)}]
+    assert len({point_of(task, each).name for each in same}) == 1
+    others = [{"k": 2}, {"k": 1, "seconds": 1e-300}]
+    assert len({point_of(task, each).name for each in [same[0], *others]}) == 3
+    anything = task_of(tasks.anything)
+    values = [1, 1.0, True, "1", [1], [[1]], None, np.inf, "inf", rf.RandomFeatureModel(2, 2, 0.1)]
+    assert len({point_of(anything, {"a": value}).name for value in values}) == len(values)
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+NUMBERS = st.integers() | st.floats(allow_nan=False) | st.booleans()
+QUESTIONS = st.builds(
+    rf.RandomFeatureModel,
+    st.floats(0.1, 10),
+    st.floats(0.1, 10),
+    st.floats(0.1, 1),
+    covariance=st.integers(1, 3).map(lambda k: rf.Covariance.power_law(1.0, k)),
+    noise_draws=st.sampled_from([1, np.inf]),
+)
+VALUES = NUMBERS | WORDS | st.lists(NUMBERS | WORDS, max_size=3) | QUESTIONS
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.dictionaries(st.sampled_from("abcde"), VALUES))
+def test_the_command_asks_the_same_question(arguments):
+    task = task_of(tasks.anything)
+    point = point_of(task, arguments)
+    assert point.command.isprintable()
+    *head, word = (words := shlex.split(point.command))[:5]
+    assert head == ["python", "-m", "rfcore", "experiment"]
+    again = point_of(task_of(word), parsed(words[5:]))
+    assert again.name == point.name and again.plain == point.plain
+
+
+def test_grids():
+    assert combinations({"a": [1, 2], "b": ["x", "y"], "c": 0}) == [
+        {"a": a, "b": b, "c": 0} for a in (1, 2) for b in ("x", "y")
+    ]
+    task = task_of(tasks.anything)
+    model = rf.RandomFeatureModel(2, 2, 0.1)
+    assert points_of(task, [model])[0].arguments["a"] == model
+    assert len(points_of(task, {"a": [1, 1, 2]})) == 2
+    assert decoded(
+        {"type": "rfcore.model:LinearModel", "gamma": 0.5, "noise_variance": 1.0}
+    ) == rf.LinearModel(0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "grid", "named"),
+    [
+        ("unknown", {"k": 1}, "experiment = 'unknown'.*'random-feature-losses'"),
+        ("tests.sweep_tasks:none", {"k": 1}, "experiment = 'tests.sweep_tasks:none'"),
+        ("no.such.module:f", {"k": 1}, "experiment = 'no.such.module:f'"),
+        (SLOW, {"k": []}, "grid has no points"),
+        (SLOW, {}, "needs k"),
+        (SLOW, {"k": "x"}, "k = 'x' is not allowed: a whole number"),
+        (SLOW, {"k": 1, "seconds": "x"}, "seconds = 'x' is not allowed: a number"),
+        (SLOW, {"k": 1, "other": 2}, "no parameter 'other': it has k, seconds"),
+        (SLOW, [3], "point = 3"),
+        (tasks.anything, {"a": {1}}, "a = {1}"),
+        (lambda k: {}, {"k": 1}, "command = None"),
+    ],
+)
+def test_bad_input_is_named_and_writes_nothing(tmp_path, experiment, grid, named):
+    with pytest.raises(ValueError, match=named):
+        sweep.run(experiment, grid, tmp_path / "x", workers=0)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_function_without_a_name_runs_when_its_command_is_given(tmp_path):
+    (stored,) = sweep.run(lambda k: {"k": k}, {"k": 1}, tmp_path, workers=0, command="by hand").load()
+    assert stored.provenance["command"] == "by hand"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("experiment = ", "is not TOML"),
+        ("[grid]\nk = 1", "is not a sweep"),
+        ('experiment = "x"\ngrid = 3', "is not a sweep"),
+        ('experiment = "x"\nworkers = 3', "has 'workers'"),
+        ('experiment = "x"\n[grid]\nk = {type = "os:system"}', "type = 'os:system'"),
+    ],
+)
+def test_bad_plans_are_named(tmp_path, text, named):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=named):
+        sweep.read_plan(path)
+
+
+def test_the_plans_that_come_with_the_package_ask_what_can_be_asked():
+    for path in sweep.PLANS.glob("*.toml"):
+        plan = sweep.read_plan(path.stem)
+        assert len(points_of(task_of(plan.experiment), plan.points)) == len(plan.points) >= 1
+        assert plan.folder.as_posix() == f"runs/{path.stem}"
+    with pytest.raises(ValueError, match="random-feature-losses"):
+        sweep.read_plan("unknown")
+
+
+def test_losses_of_the_experiment_are_those_of_theory_and_simulation():
+    arrays = task_of("random-feature-losses").function(
+        psi_p=3.3, psi_n=2.1, d=20, exponent=0.5, taus=7, seed=4
+    )
+    covariance = rf.Covariance.power_law(0.5)
+    model = rf.RandomFeatureModel(66 / 20, 42 / 20, 0.1, covariance)
+    tau = arrays["tau"]
+    np.testing.assert_array_equal(arrays["theory_test"], rf.theory.loss_curves(model, tau).test)
+    np.testing.assert_array_equal(
+        arrays["simulation_train"], rf.simulation.loss_curves(model, tau, 20, 4).train
+    )
+
+
+def test_training_of_the_experiment_is_training(tmp_path):
+    """Measuring does not disturb, and a run that was finished is read from its scratch file."""
+    few = {"network": "nano", "n": 4, "steps": 6, "checkpoints": 2, "first": 3, "batch": 8}
+    task, small = task_of("image-training"), {"pairs": 16, "samples": 8, "sampling_steps": 2}
+    arrays = task.function(**few, **small)
+    digits = rf.datasets.digits()
+    run = rf.images.train(rf.images.Training(**few), digits)
+    np.testing.assert_array_equal(arrays["tau"], run.tau)
+    np.testing.assert_array_equal(arrays["batch_loss"], run.curves["batch_loss"])
+    assert arrays["data_sha256"] == digits.sha256 and arrays["parameters"] == rf.images.count(run.network)
+    assert arrays["ratios"].shape == (3, 8) and arrays["f_mem"][0] == 0
+    task.function(**few, **small, scratch=tmp_path / "state")
+    again = task.function(**few, **small, scratch=tmp_path / "state")
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(again[name], values)
+
+
+def test_data_come_from_a_relative_path(tmp_path, monkeypatch):
+    from rfcore.images.experiment import dataset
+
+    grey = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "mine.npz", images=np.repeat(grey, 200, axis=0))
+    monkeypatch.setenv("RFCORE_DATA", str(tmp_path))
+    assert dataset("array:mine.npz").images.shape == (2400, 1, 8, 8)
+    for word, said in (
+        ("array", "digits, patches"),
+        ("other:x", "data = 'other:x'"),
+        (f"mnist:{tmp_path}", "relative"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            dataset(word)
+    with pytest.raises(FileNotFoundError, match="no none.npz in .*RFCORE_DATA"):
+        dataset("array:none.npz")
+
+
+def test_the_example_of_the_module_holds():
+    result = doctest.testmod(sweep)
+    assert result.attempted > 0 and result.failed == 0
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(tmp_path):
+    process = start(plan_file(tmp_path, 3, 30), "--workers", 0, "--folder", tmp_path / "x")
+    until(tasks.calls, "the first point runs")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130 and err.count("\n") == 1 and "goes on" in err
