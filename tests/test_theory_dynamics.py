@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rfcore as rf
@@ -97,8 +97,7 @@ def test_the_curves_end_at_the_minimizer(model: rf.RandomFeatureModel) -> None:
     slow = max(1.0, 1 / (model.constants.s2 + model.ridge + 1e-300)) if not model.ridge else 1 / model.ridge
     late = rf.theory.loss_curves(model, 1e9)
     settled = model.delta * 1e9 / model.psi_p / slow > 30
-    if not settled or not math.isfinite(end.test) or end.test > 1e3:
-        return
+    assume(settled and end.test <= 1e3)  # others are drawn in their place
     size = max(1.0, end.test)
     assert float(late.train) == pytest.approx(end.train, abs=1e-8)
     assert float(late.test) == pytest.approx(end.test, abs=1e-8 * size)
