@@ -75,6 +75,7 @@ def _client(distributed: Any, scheduler: str | None, workers: int) -> Iterator[A
     import dask
 
     settings = {
+        "distributed.worker.multiprocessing-method": "spawn",
         "distributed.scheduler.allowed-failures": 1,  # a point that kills its process is not tried for ever
         "distributed.comm.timeouts.connect": REACHING,
         "distributed.admin.tick.limit": "1h",  # a worker that computes is no reason to complain

@@ -128,6 +128,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _experiment(name: str | None, words: list[str], folder: Path) -> int:
     from rfcore import sweep
+    from rfcore._outcome import distrust
     from rfcore._points import parsed, point_of, task_of
 
     if name is None:
@@ -136,7 +137,7 @@ def _experiment(name: str | None, words: list[str], folder: Path) -> int:
     task = task_of(name)
     point = point_of(task, parsed(words))
     path = folder / f"{point.name}.npz"
-    if path.exists() and _is_damaged(point.name, folder):
+    if distrust(task, point, folder):
         print(f"{path} is damaged and computed again", file=sys.stderr)
         path.unlink()
     try:
@@ -190,14 +191,6 @@ def _described(name: str) -> str:
     given = inspect.signature(found).parameters.values()
     shown = "  ".join(f"{p.name}={p.default}" for p in given if p.name != "scratch")
     return f"{name}\n  {inspect.getdoc(found)}\n  Defaults: {shown}"
-
-
-def _is_damaged(name: str, folder: Path) -> bool:
-    try:
-        results.load(name, folder)
-    except ValueError:
-        return True
-    return False
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""One point computed, wherever that is: the arrays and where they come from, or what went wrong."""
+"""One point: is it stored, and its computation, wherever that is; arrays and papers, or what went wrong."""
 
 import time
 import traceback
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfcore._points import SCRATCH, Function, Point, task_of
+from rfcore._commands import renewal
+from rfcore._points import SCRATCH, Function, Point, Task, task_of
 from rfcore.checks import refuse
-from rfcore.results import provenance
+from rfcore.results import load, provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,19 @@ class Outcome:
     papers: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     details: str = ""
+
+
+def distrust(task: Task, point: Point, folder: Path) -> str | None:
+    """Why the stored result of a point cannot be trusted: empty if it can, None if there is no result."""
+    path = folder / f"{point.name}.npz"
+    if not path.exists():
+        return None
+    try:
+        papers = load(point.name, folder).provenance
+    except ValueError as error:
+        return str(error)
+    same = papers.get("experiment") == task.word and papers.get("point") == dict(point.plain)
+    return "" if same else f"{path.name} holds another point; {renewal(path)}"
 
 
 def compute(experiment: str | Function, point: Point, scratch: str | None) -> Outcome:

@@ -162,6 +162,8 @@ def _settled(name: str, value: Any, hint: Any) -> Any:
         return float(value)
     if hint in (int, float) and (isinstance(value, str) or value is None):
         raise refuse(name, value, "a whole number" if hint is int else "a number")
+    if hint in (str, bool) and not isinstance(value, hint):
+        raise refuse(name, value, "text" if hint is str else "true or false")
     return value
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rfcore import results
-from rfcore._commands import announce, renewal, shown
-from rfcore._outcome import Outcome, compute
+from rfcore._commands import announce, shown
+from rfcore._outcome import Outcome, compute, distrust
 from rfcore._points import Function, Grid, Point, Task, combinations, decoded, points_of, task_of
 from rfcore.checks import refuse, whole
 from rfcore.progress import progress
@@ -99,16 +99,18 @@ def run(
 
     Raises SweepFailed at the end if points have failed, ConnectionError for a scheduler that does not answer.
     """
-    task, where = task_of(experiment), Path(folder)
+    task, where, workers = task_of(experiment), Path(folder), whole("workers", workers, least=0)
     points = points_of(task, grid, command)
-    skipped, bad = _inspect(task, points, where)
-    failures = {point.name: _failure(point, reason, where) for point, reason in bad}
-    todo = [point for point in points if point.name not in skipped and point.name not in failures]
+    announce({point.name: point.command for point in points}, where)
+    state = {point.name: distrust(task, point, where) for point in points}
+    failures = {p.name: _failure(p, reason, where) for p in points if (reason := state[p.name])}
+    skipped = [name for name, reason in state.items() if reason == ""]
+    todo = [point for point in points if state[point.name] is None]
     computed = []
     if todo:
-        announce({point.name: point.command for point in todo}, where)
+        _clean(todo, where)
         by_name = {point.name: point for point in todo}
-        found = _outcomes(task, todo, where, scheduler, whole("workers", workers, least=0))
+        found = _outcomes(task, todo, where, scheduler, workers)
         try:
             left = range(len(todo))
             for _ in progress(left, task.word) if len(left) > 1 else left:
@@ -165,25 +167,11 @@ def read_plan(source: str | Path) -> Plan:
     return Plan(path.stem, table["experiment"], points, folder)
 
 
-def _inspect(task: Task, points: list[Point], folder: Path) -> tuple[list[str], list[tuple[Point, str]]]:
-    """The points that are stored, and those whose file cannot be trusted; remains of a kill are removed."""
-    stored, bad = [], []
+def _clean(points: list[Point], folder: Path) -> None:
+    """Remove what a kill in the middle of writing has left."""
     for point in points:
         for remains in folder.glob(f".{point.name}.npz.*.tmp"):
             remains.unlink(missing_ok=True)
-        path = folder / f"{point.name}.npz"
-        if not path.exists():
-            continue
-        try:
-            papers = results.load(point.name, folder).provenance
-        except ValueError as error:
-            bad.append((point, str(error)))
-            continue
-        if papers.get("experiment") == task.word and papers.get("point") == dict(point.plain):
-            stored.append(point.name)
-        else:
-            bad.append((point, f"{path.name} holds another point; {renewal(path)}"))
-    return stored, bad
 
 
 def _outcomes(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import rfcore as rf
 from rfcore import _cluster, results, sweep
+from rfcore._command_line import main
 from rfcore._commands import INDEX
 from rfcore._points import combinations, decoded, parsed, point_of, points_of, task_of
 from tests import sweep_tasks as tasks
@@ -205,6 +206,9 @@ def test_a_damaged_or_a_foreign_result_is_left_alone_and_named(tmp_path):
     assert f"{names[2]}.npz holds another point" in foreign.reason and "k=2" in foreign.reason
     assert (folder / f"{names[1]}.npz").read_bytes() == b"not what it was"
     assert len(failed.value.swept.skipped) == 2 and len(tasks.calls()) == 4
+    for failure in (damaged, foreign):
+        assert main(shlex.split(failure.command)[3:]) == 0
+    assert len(sweep.run(SLOW, grid, folder, workers=0).skipped) == 4
 
 
 def test_remains_of_a_kill_in_the_middle_of_writing_are_removed(tmp_path):
@@ -292,6 +296,8 @@ def test_grids():
         (SLOW, {}, "needs k"),
         (SLOW, {"k": "x"}, "k = 'x' is not allowed: a whole number"),
         (SLOW, {"k": 1, "seconds": "x"}, "seconds = 'x' is not allowed: a number"),
+        ("random-feature-losses", {"activation": 3}, "activation = 3 is not allowed: text"),
+        ("image-training", {"compile": 1}, "compile = 1 is not allowed: true or false"),
         (SLOW, {"k": 1, "other": 2}, "no parameter 'other': it has k, seconds"),
         (SLOW, [3], "point = 3"),
         (tasks.anything, {"a": {1}}, "a = {1}"),
