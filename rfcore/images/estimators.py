@@ -98,7 +98,8 @@ def tau_gen(
     """First tau at which a Frechet distance (K,) is at most ``factor`` times its least value.
 
     The least is that over checkpoints with memorised fraction (K,) below ``most``: copies also have a small
-    distance.  Interpolated linearly in log tau, log distance.
+    distance.  Interpolated linearly in log tau, log distance.  If the distance still falls at the last of
+    these checkpoints, so that no other is within the factor, the time is only bounded: ">" that checkpoint.
 
     error : (K,), standard errors of the distance; resampled are independent log-normal errors
     Raises ValueError when no checkpoint is below ``most``.
@@ -113,15 +114,18 @@ def tau_gen(
     if positive("factor", factor) <= 1:
         raise refuse("factor", factor, "a number > 1")
 
+    last = int(np.flatnonzero(few)[-1])
+
     def time(curve: Array) -> float:
         level = math.log(factor) + np.log(curve[few]).min()
-        return _first(t, -np.log(curve), -level)
+        near = np.flatnonzero(few & (np.log(curve) <= level))
+        return math.inf if near[0] == last else _first(t, -np.log(curve), -level)
 
     if error is None:
-        return _time(t, time(values), np.empty(0))
+        return _time(t[: last + 1], time(values), np.empty(0))
     spread = _errors(error, t) / values
     noise = _generator(seed).standard_normal((whole("resamples", resamples), t.size))
-    return _time(t, time(values), np.array([time(values * np.exp(spread * z)) for z in noise]))
+    return _time(t[: last + 1], time(values), np.array([time(values * np.exp(spread * z)) for z in noise]))
 
 
 def tau_gap(
@@ -149,23 +153,23 @@ def tau_gap(
 
 def tau_over(
     tau: npt.ArrayLike,
-    test: npt.ArrayLike,
+    curve: npt.ArrayLike,
     error: npt.ArrayLike | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Time:
-    """Where the test loss at low noise (K,) is least: vertex of the parabola in log tau through the lowest
-    point and its two neighbours.  The checkpoint tau = 0 is left out.
+    """Where a curve (K,) turns up again, the test loss at low noise or a Frechet distance: the vertex of the
+    parabola in log tau through the lowest point and its two neighbours.  tau = 0 is left out.
 
-    error : (K,), standard errors of the test loss; resampled are independent normal errors.  Errors of a
+    error : (K,), standard errors of the curve; resampled are independent normal errors.  Errors of a
         frozen bank are common to all checkpoints, so that this overstates the uncertainty
     """
     t = _checkpoints(tau)
-    values = _curve("test", test, t)
+    values = _curve("curve", curve, t)
     later = t > 0
     if later.sum() < 3:
         raise refuse("tau", t.tolist(), "at least three checkpoints > 0")
-    return _noisy(t, values, error, lambda curve: _lowest(np.log(t[later]), curve[later]), resamples, seed)
+    return _noisy(t, values, error, lambda each: _lowest(np.log(t[later]), each[later]), resamples, seed)
 
 
 def monotone(curve: npt.ArrayLike) -> Array:
