@@ -147,6 +147,16 @@ def test_labels_reach_the_network(data: SimpleNamespace) -> None:
     assert np.array_equal(seen[1], classes[1][np.arange(600) % len(data.test)])
 
 
+def test_precision_is_that_of_the_network(data: SimpleNamespace) -> None:
+    """The same network in float32 and in float64, on the same bank: equal to single precision."""
+    net = networks.build("nano", (1, 8, 8), seed=0)
+    for each in net.parameters():
+        each.data += 0.05 * torch.randn(each.shape, generator=torch.Generator().manual_seed(each.numel()))
+    single = data.bank(net)
+    double = data.bank(net.double())
+    assert single.test == pytest.approx(double.test, rel=1e-5) and single.test != double.test
+
+
 def test_row_for_training(data: SimpleNamespace) -> None:
     row = data.bank(networks.LinearDenoiser.fit(data.train)).row()
     assert {"train", "test", "train_low", "test_low", "train_t", "test_t"} <= set(row)

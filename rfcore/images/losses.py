@@ -6,6 +6,7 @@ r"""Training and test loss on one frozen bank of (time, noise): differences in t
 The same pairs (k, eps) serve training and test pictures, every checkpoint and every network.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -110,8 +111,10 @@ class LossBank:
     def __call__(self, network: nn.Module, batch: int = 1024) -> Losses:
         """The losses of a network (x, k, y) -> eps."""
         with evaluating(network) as (net, device):
+            precise = next(itertools.chain(net.parameters(), net.buffers())).dtype == torch.float64
 
             def denoise(x: Tensor, k: Tensor, y: Tensor | None) -> Array:
+                x = x.double() if precise else x
                 parts = []
                 for a in range(0, len(x), batch):
                     here = slice(a, a + batch)
