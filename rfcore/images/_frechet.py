@@ -19,7 +19,7 @@ class Frechet:
     value : the distance (a square, in units of features squared) = mean_part + covariance_part
     error : its standard error over samples, to order 1/N, with the spread that is left at distance 0
     bias : what two samples of these sizes from one Gaussian law with the covariance of b would give, to
-        first order in 1/N.  Nothing scores less by being better
+        first order in 1/N: what a perfect generator scores on average
     samples : (N_a, N_b);  dimension : number of features
     enough : whether both N are at least 20 times the dimension.  Below, bias is not small against the
         spectrum of the features and ``value`` must only be compared with values of the same N

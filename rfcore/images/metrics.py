@@ -86,10 +86,9 @@ def memorized_fraction(
     alike("samples", x, known)
     if held_out is None:
         return _memorized(x, known, limit, None, np.nan)
-    fresh = rows("held_out", held_out)
+    fresh = rows("held_out", held_out, least=2)
     alike("held_out", fresh, known)
-    other = np.unique(fresh, axis=0, return_index=True)[1]
-    control = _memorized(x, fresh[np.sort(other)[: len(known)]], limit, None, np.nan)
+    control = _memorized(x, fresh[_first_of_each(fresh)[: len(known)]], limit, None, np.nan)
     typical = float(np.median(_nearest(fresh, known, limit)[1]))
     return _memorized(x, known, limit, control, typical)
 
@@ -199,7 +198,15 @@ def _distinct(name: str, value: npt.ArrayLike) -> Array:
     known = rows(name, value)
     if len(known) < 2:
         raise refuse(f"number of {name} pictures", len(known), "at least 2: there is no second nearest")
-    repeated = len(known) - len(np.unique(known, axis=0))
+    repeated = len(known) - len(_first_of_each(known))
     if repeated:
         raise refuse(f"number of {name} pictures that repeat others", repeated, "0: remove duplicates first")
-    return finite_array(name, known)
+    return known
+
+
+def _first_of_each(x: Array) -> list[int]:
+    """Indices of the rows that do not repeat an earlier one, by their bytes (numpy's unique sorts: slow)."""
+    seen: dict[bytes, int] = {}
+    for k, row in enumerate(x + 0.0):  # -0.0 becomes 0.0
+        seen.setdefault(row.tobytes(), k)
+    return list(seen.values())
