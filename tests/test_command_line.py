@@ -215,7 +215,7 @@ def test_a_sweep_counts_and_lists_its_failures(tmp_path, capsys):
         ("experiment random-feature-losses d=x", "d = 'x' is not allowed: a whole number"),
         ("experiment random-feature-losses --fast", "'--fast' is not understood"),
         ("sweep", "FILE.toml|NAME"),
-        ("sweep unknown", "a TOML file, or one of digits, "),
+        ("sweep unknown", "a TOML file, or one of "),
         ("sweep none.toml", "sweep = 'none.toml'"),
         ("sweep digits --workers -1", "an integer >= 0"),
         ("sweep digits extra", "'extra' is not understood"),
