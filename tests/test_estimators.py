@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import linregress
+from scipy.stats import t as student
 
 from rfcore.images import estimators as es
 
@@ -187,6 +189,20 @@ def test_seeds_widen_the_interval() -> None:
     assert width[1][0] > 1.5 * width[0][0] and width[1][1] > 2 * width[0][1]
 
 
+def test_line_against_scipy() -> None:
+    rng = np.random.default_rng(8)
+    n = np.geomspace(10, 1000, 7)
+    plain = [
+        es.Time(3 * size**0.8 * math.exp(0.2 * rng.standard_normal()), "", 0, 0, np.empty(0)) for size in n
+    ]
+    found, exact = es.scaling(n, plain), linregress(np.log(n), np.log([each.value for each in plain]))
+    assert found.slope == pytest.approx(exact.slope) and found.scale == pytest.approx(
+        math.exp(exact.intercept)
+    )
+    reach = student.ppf(0.975, 5) * exact.stderr
+    assert (found.fit_low, found.fit_high) == pytest.approx((exact.slope - reach, exact.slope + reach))
+
+
 def test_censored_times_are_left_out() -> None:
     times = [drawn(size, k) for k, size in enumerate((16, 32, 64))]
     late = es.tau_mem(GRID, np.full((41, 9), 0.9))
@@ -215,6 +231,17 @@ def test_collapse_finds_the_exponent() -> None:
     # Increasing curves that do not depend on n do not collapse in tau/n.
     same = [(histories(900, 0.4, 500, k, tau) < 1 / 3).mean(axis=1) for k in range(3)]
     assert es.collapse_score([tau] * 3, n, same).score > 10
+
+
+def test_error_of_the_collapse_is_its_spread() -> None:
+    """Curves of six n, each moved by its own luck: the jackknife against forty experiments."""
+    tau, n, found = np.geomspace(20, 2e5, 40), 16 * 2 ** np.arange(6), []
+    for seed in range(40):
+        luck = np.exp(0.3 * np.random.default_rng(seed).standard_normal(6))
+        curves = [1 / (1 + (30 * size * each / tau) ** 2) for size, each in zip(n, luck, strict=True)]
+        found.append(es.collapse_score([tau] * 6, n, curves))
+    stated = np.mean([each.error for each in found])
+    assert 0.7 < stated / np.std([each.score for each in found], ddof=1) < 1.5
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_errors_are_the_spread_over_banks(data: SimpleNamespace) -> None:
     for name in ("train", "test", "gap", "train_low", "test_low", "relative_gap"):
         spread = np.std([getattr(each, name) for each in found], ddof=1)
         stated = np.sqrt(np.mean([getattr(each, f"{name}_error") ** 2 for each in found]))
-        assert 0.7 < stated / spread < 1.5, name
+        assert 0.75 < stated / spread < 1.3, (name, stated / spread)
 
 
 def test_common_pairs_make_gaps_sharp(data: SimpleNamespace) -> None:

@@ -141,6 +141,15 @@ def test_bias_and_error_against_repeated_draws(same: bool) -> None:
     assert found[0].enough and found[0].samples == (400, 500)
 
 
+def test_bias_in_one_dimension() -> None:
+    """There it is (dm)^2 + (ds)^2, with moments of chi: 2 v/N + 2 v (1 - c4^2), c4 = E s/sqrt v."""
+    for n in (100, 1000):
+        x = np.random.default_rng(n).standard_normal((2, n, 1))
+        found, v = metrics.frechet_distance(*x), x[1].var(ddof=1)
+        c4 = math.sqrt(2 / (n - 1)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2))
+        assert found.bias == pytest.approx(2 * v / n + 2 * v * (1 - c4**2), rel=1 / n)
+
+
 def test_bias_is_linear_in_one_over_samples() -> None:
     """From N, N/2, N/4 to 1/N = 0: the distance of digits to digits is zero, as it is by ``bias``."""
     data, found = digits(), []

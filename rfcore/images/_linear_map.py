@@ -142,7 +142,7 @@ def predicted_pair(
     # E[f(S)^2]_kk by another route: the covariance of the samples of one model.
     square = generated_covariance(model, *variances).mean / variances[0]
     again = 2 * scale * (np.sum(square - moments.mean**2) / a2 + np.sum(v @ (mu @ u) ** 2) + shift.sum())
-    d2, common = float(modes.sum()), 2 * scale * float(np.sum(moments.mean**2)) / a2
+    d2, common = float(modes.sum()), float(2 * scale * np.sum(moments.mean**2) / a2)
     return LinearPrediction(d2 / lam.size, common / (common + d2), lam, modes, float(abs(again / d2 - 1)))
 
 
