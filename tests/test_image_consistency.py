@@ -133,7 +133,11 @@ def test_identical_and_unrelated_samples(noise: Array, maps: list[cs.LinearMap])
     assert same.nearest_error > 0 and np.all(same.modes == 0)
     apart = cs.agreement(a, b, reference)
     assert abs(apart.rho2) < 4 * apart.rho2_error and abs(apart.nearest - apart.nearest_control) < 0.02
-    # What the control is: all pairs of different noises, one by one.
+    # Unrelated samples of one law have the ratio 1 along each eigenvector of that law.
+    lam = np.abs(cs.linear_pair(maps[0], maps[0], reference).eigenvalues)
+    assert np.nanmedian(apart.ratio[lam > 0.05]) == pytest.approx(1, rel=0.15)
+    # What the controls are: all pairs of different noises, one by one.
+    b = maps[1](noise)
     square = ((a[:60, None] - b[None, :60]) ** 2).sum(axis=2) / 64
     few = cs.agreement(a[:60], b[:60], reference)
     different = ~np.eye(60, dtype=bool)
@@ -141,9 +145,6 @@ def test_identical_and_unrelated_samples(noise: Array, maps: list[cs.LinearMap])
     first, second = (cdist(each[:60], reference.reshape(1797, -1)).argmin(axis=1) for each in (a, b))
     assert few.nearest == np.mean(first == second)
     assert few.nearest_control == pytest.approx(np.mean((first[:, None] == second)[different]), abs=1e-15)
-    # Unrelated samples of one law have the ratio 1 along each eigenvector of that law.
-    lam = np.abs(cs.linear_pair(maps[0], maps[0], reference).eigenvalues)
-    assert np.nanmedian(apart.ratio[lam > 0.05]) == pytest.approx(1, rel=0.15)
 
 
 @pytest.mark.parametrize("rho", [0.3, 0.95])
