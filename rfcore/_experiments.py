@@ -13,6 +13,7 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 EXPERIMENTS = {
     "random-feature-losses": "rfcore._experiments:random_feature_losses",
     "image-training": "rfcore.images.experiment:image_training",
+    "image-pairs": "rfcore.images.pairs:image_pairs",
 }
 
 
