@@ -151,6 +151,14 @@ def test_shares_add_up() -> None:
         assert total == pytest.approx(1 - rf.theory.minimizer(model).train, abs=1e-9)
 
 
+def test_shares_add_up_where_bulks_all_but_touch() -> None:
+    """The covariance of digits at psi_p = 32, psi_n = 4: a gap of one part in a hundred, six bulks."""
+    model = rf.RandomFeatureModel(32, 4, 0.1, rf.datasets.digits().covariance)
+    total = sum(share.drop for share in rf.theory.shares(model))
+    assert total == pytest.approx(1 - rf.theory.minimizer(model).train, abs=1e-9)
+    assert math.isfinite(rf.theory.timescales(model).memorize)
+
+
 def test_third_bulk_carries_the_drop() -> None:
     """Values of a drawn Gaussian-equivalent network at d = 64, psi_p = 64, psi_n = 8, t = .01."""
     third, sample, population = rf.theory.shares(rf.RandomFeatureModel(psi_p=64, psi_n=8, t=0.01))

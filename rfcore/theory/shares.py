@@ -13,7 +13,7 @@ from rfcore.theory._traces import solved, t_train
 from rfcore.theory.support import Bulk, support
 
 Floats = npt.NDArray[np.float64]
-START, LARGEST = 48, 6144  # nodes per bulk
+START, LARGEST = 48, 98_304  # nodes per bulk: many where two bulks all but touch
 TOLERANCE = 1e-10
 
 
