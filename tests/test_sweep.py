@@ -14,14 +14,11 @@ import time
 import numpy as np
 import psutil
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-import rfcore as rf
 from rfcore import _cluster, results, sweep
 from rfcore._command_line import main
 from rfcore._commands import INDEX
-from rfcore._points import combinations, decoded, parsed, point_of, points_of, task_of
+from rfcore._points import points_of, task_of
 from tests import sweep_tasks as tasks
 from tools.run_notebooks import ROOT
 
@@ -236,56 +233,6 @@ def test_provenance_says_what_to_type_and_no_path(tmp_path):
     np.testing.assert_array_equal(stored.arrays["x"], np.random.default_rng(3).normal(size=40))
 
 
-def test_the_name_is_that_of_the_question():
-    """Defaults, order, numpy's numbers and whole floats do not change a question; everything else does."""
-    task = task_of(SLOW)
-    same = [{"k": 1}, {"seconds": 0, "k": np.int64(1)}, {"k": 1, "seconds": np.float64(0)}]
-    assert len({point_of(task, each).name for each in same}) == 1
-    others = [{"k": 2}, {"k": 1, "seconds": 1e-300}]
-    assert len({point_of(task, each).name for each in [same[0], *others]}) == 3
-    anything = task_of(tasks.anything)
-    values = [1, 1.0, True, "1", [1], [[1]], None, np.inf, "inf", rf.RandomFeatureModel(2, 2, 0.1)]
-    assert len({point_of(anything, {"a": value}).name for value in values}) == len(values)
-
-
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-NUMBERS = st.integers() | st.floats(allow_nan=False) | st.booleans()
-QUESTIONS = st.builds(
-    rf.RandomFeatureModel,
-    st.floats(0.1, 10),
-    st.floats(0.1, 10),
-    st.floats(0.1, 1),
-    covariance=st.integers(1, 3).map(lambda k: rf.Covariance.power_law(1.0, k)),
-    noise_draws=st.sampled_from([1, np.inf]),
-)
-VALUES = NUMBERS | WORDS | st.lists(NUMBERS | WORDS, max_size=3) | QUESTIONS
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(st.dictionaries(st.sampled_from("abcde"), VALUES))
-def test_the_command_asks_the_same_question(arguments):
-    task = task_of(tasks.anything)
-    point = point_of(task, arguments)
-    assert point.command.isprintable()
-    *head, word = (words := shlex.split(point.command))[:5]
-    assert head == ["python", "-m", "rfcore", "experiment"]
-    again = point_of(task_of(word), parsed(words[5:]))
-    assert again.name == point.name and again.plain == point.plain
-
-
-def test_grids():
-    assert combinations({"a": [1, 2], "b": ["x", "y"], "c": 0}) == [
-        {"a": a, "b": b, "c": 0} for a in (1, 2) for b in ("x", "y")
-    ]
-    task = task_of(tasks.anything)
-    model = rf.RandomFeatureModel(2, 2, 0.1)
-    assert points_of(task, [model])[0].arguments["a"] == model
-    assert len(points_of(task, {"a": [1, 1, 2]})) == 2
-    assert decoded(
-        {"type": "rfcore.model:LinearModel", "gamma": 0.5, "noise_variance": 1.0}
-    ) == rf.LinearModel(0.5, 1.0)
-
-
 @pytest.mark.parametrize(
     ("experiment", "grid", "named"),
     [
@@ -339,54 +286,6 @@ def test_the_plans_that_come_with_the_package_ask_what_can_be_asked():
         assert plan.folder.as_posix() == f"runs/{path.stem}"
     with pytest.raises(ValueError, match="random-feature-losses"):
         sweep.read_plan("unknown")
-
-
-def test_losses_of_the_experiment_are_those_of_theory_and_simulation():
-    arrays = task_of("random-feature-losses").function(
-        psi_p=3.3, psi_n=2.1, d=20, exponent=0.5, taus=7, seed=4
-    )
-    covariance = rf.Covariance.power_law(0.5)
-    model = rf.RandomFeatureModel(66 / 20, 42 / 20, 0.1, covariance)
-    tau = arrays["tau"]
-    np.testing.assert_array_equal(arrays["theory_test"], rf.theory.loss_curves(model, tau).test)
-    np.testing.assert_array_equal(
-        arrays["simulation_train"], rf.simulation.loss_curves(model, tau, 20, 4).train
-    )
-
-
-def test_training_of_the_experiment_is_training(tmp_path):
-    """Measuring does not disturb, and a run that was finished is read from its scratch file."""
-    few = {"network": "nano", "n": 4, "steps": 6, "checkpoints": 2, "first": 3, "batch": 8}
-    task, small = task_of("image-training"), {"pairs": 16, "samples": 8, "sampling_steps": 2}
-    arrays = task.function(**few, **small)
-    digits = rf.datasets.digits()
-    run = rf.images.train(rf.images.Training(**few), digits)
-    np.testing.assert_array_equal(arrays["tau"], run.tau)
-    np.testing.assert_array_equal(arrays["batch_loss"], run.curves["batch_loss"])
-    assert arrays["data_sha256"] == digits.sha256 and arrays["parameters"] == rf.images.count(run.network)
-    assert arrays["ratios"].shape == (3, 8) and arrays["f_mem"][0] == 0
-    task.function(**few, **small, scratch=tmp_path / "state")
-    again = task.function(**few, **small, scratch=tmp_path / "state")
-    for name, values in arrays.items():
-        np.testing.assert_array_equal(again[name], values)
-
-
-def test_data_come_from_a_relative_path(tmp_path, monkeypatch):
-    from rfcore.images.experiment import dataset
-
-    grey = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
-    np.savez(tmp_path / "mine.npz", images=np.repeat(grey, 200, axis=0))
-    monkeypatch.setenv("RFCORE_DATA", str(tmp_path))
-    assert dataset("array:mine.npz").images.shape == (2400, 1, 8, 8)
-    for word, said in (
-        ("array", "digits, patches"),
-        ("other:x", "data = 'other:x'"),
-        (f"mnist:{tmp_path}", "relative"),
-    ):
-        with pytest.raises(ValueError, match=said):
-            dataset(word)
-    with pytest.raises(FileNotFoundError, match="no none.npz in .*RFCORE_DATA"):
-        dataset("array:none.npz")
 
 
 def test_the_example_of_the_module_holds():
