@@ -105,14 +105,14 @@ def run(
     state = {point.name: distrust(task, point, where) for point in points}
     failures = {p.name: _failure(p, reason, where) for p in points if (reason := state[p.name])}
     skipped = [name for name, reason in state.items() if reason == ""]
-    todo = [point for point in points if state[point.name] is None]
+    missing = [point for point in points if state[point.name] is None]
     computed = []
-    if todo:
-        _clean(todo, where)
-        by_name = {point.name: point for point in todo}
-        found = _outcomes(task, todo, where, scheduler, workers)
+    if missing:
+        _clean(missing, where)
+        by_name = {point.name: point for point in missing}
+        found = _outcomes(task, missing, where, scheduler, workers)
         try:
-            left = range(len(todo))
+            left = range(len(missing))
             for _ in progress(left, task.word) if len(left) > 1 else left:
                 outcome = next(found)
                 reason = outcome.reason or _store(outcome, where)

@@ -31,15 +31,15 @@ def run(part: str, fresh: bool, folder: Path = results.FOLDER) -> None:
     """Runs all settings of a part that are not stored yet."""
     job = PARTS[part]
     table = open_table(job.NAME, job.columns(), job.SETTINGS, fresh, folder)
-    todo = [setting for setting in job.settings() if setting.key not in table.rows]
+    missing = [setting for setting in job.settings() if setting.key not in table.rows]
     command = f"python -m tools.validate --part {part}"
     papers = results.provenance(command, job.SEED_RULE, 0, about=job.ABOUT)
     clock, done = Clock(), len(table.rows)
-    for k, setting in enumerate(todo, start=done + 1):
+    for k, setting in enumerate(missing, start=done + 1):
         row = job.row(setting)
         seconds = clock.lap()
         table.add(row, seconds, papers, folder)
-        print(f"{k}/{done + len(todo)}  {setting.key}  {seconds:.1f} s", file=sys.stderr, flush=True)
+        print(f"{k}/{done + len(missing)}  {setting.key}  {seconds:.1f} s", file=sys.stderr, flush=True)
 
 
 def main() -> int:
