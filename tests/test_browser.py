@@ -52,7 +52,11 @@ def tab():
         yield page
 
 
-@pytest.fixture(scope="module", params=FILES, ids=lambda p: p.stem)
+# The tests of one page go to one worker, which loads it once; other pages to whoever is free.
+EACH = [pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in FILES]
+
+
+@pytest.fixture(scope="module", params=EACH)
 def page(tab, request):
     """A page of the book, loaded from the file system on a desktop; the tests of one page share it."""
     tab.show_on(DESKTOP)

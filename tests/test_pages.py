@@ -12,6 +12,7 @@ from tools.build_book import PAGES
 pytestmark = [
     pytest.mark.built,
     pytest.mark.skipif(not (PAGES / "index.html").exists(), reason="the book is not built: make book"),
+    pytest.mark.xdist_group("files"),  # one worker, so that each page is parsed once
 ]
 EACH = pytest.mark.parametrize("page", sorted(PAGES.rglob("*.html")), ids=lambda p: p.stem)
 LOADED = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src", "object": "data"}

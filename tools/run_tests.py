@@ -21,14 +21,15 @@ SANITIZE = ["--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
 
 def stages(jobs: int) -> dict[str, list[list[str]]]:
     """Each stage and its commands; a command is what follows `python -m`."""
-    workers = ["-n", str(jobs), "--dist", "loadscope"] if jobs > 1 else []
+    many = ["-n", str(jobs), "--dist"] if jobs > 1 else []
+    workers, browsers = ([*many, way] if many else [] for way in ("loadscope", "loadgroup"))
     return {
         "lint": [["ruff", "check", "."], ["ruff", "format", "--check", "."]],
         "types": [["mypy", "--strict", "rfcore"]],
         "unit": [["pytest", "-q", "-m", "not built", "--durations=5", *workers, "tests"]],
         "chapters": [["pytest", "-q", *NBVAL, *SANITIZE, *workers, "chapters"]],
         "book": [["tools.build_book"]],
-        "pages": [["pytest", "-q", "-m", "built", "tests"]],
+        "pages": [["pytest", "-q", "-m", "built", *browsers, "tests"]],
     }
 
 
