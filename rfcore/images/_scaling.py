@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import isotonic_regression
 from scipy.stats import t as student
-from sklearn.isotonic import isotonic_regression
 
 from rfcore.checks import finite_array, refuse, whole
 
@@ -181,5 +181,5 @@ def _about_fit(x: Array, f: Array) -> float:
     """Mean square of f about the best increasing function of x; equal x share one value."""
     places, index, counts = np.unique(x, return_inverse=True, return_counts=True)
     means = np.bincount(index, f) / counts
-    fit = isotonic_regression(means, sample_weight=counts.astype(np.float64))
+    fit = isotonic_regression(means, weights=counts.astype(np.float64)).x
     return float(np.mean((f - fit[index.reshape(-1)]) ** 2)) if places.size else 0.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 
 from rfcore.checks import finite_array, positive, refuse, whole
 from rfcore.images._arrays import Array
@@ -174,7 +174,7 @@ def tau_over(
 
 def monotone(curve: npt.ArrayLike) -> Array:
     """The nearest curve (K,) in least squares that never falls (isotonic regression)."""
-    return np.asarray(isotonic_regression(finite_array("curve", curve, ndim=1)), dtype=np.float64)
+    return np.asarray(isotonic_regression(finite_array("curve", curve, ndim=1)).x, dtype=np.float64)
 
 
 def _noisy(
