@@ -24,6 +24,7 @@ import numpy.typing as npt
 from rfcore import _quadrature as quadrature
 from rfcore._activations import CLOSED, EPS, FUNCTIONS, Function, Mixture, checked
 from rfcore._moments import callable_constants, find_breaks, project, tanh_constants, too_rough
+from rfcore._scale import ScaleLaw
 from rfcore.checks import choice, finite_array, positive, whole
 
 Array = npt.NDArray[np.float64]
@@ -44,6 +45,24 @@ class GaussianConstants:
     s2: float
     mean: float = 0.0
     error: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleConstants:
+    """The constants of samples of scale tau_k, arrays (K,), and the weights of a scale law.
+
+    alpha2 = e^-2t a^2 tau: the square of the gain of z in sqrt(tau) Sigma^(1/2) z.  ``mean`` is the one
+    number that is subtracted from all features, E_tau E sigma; ``own_mean`` (K,) is E sigma at each scale.
+    """
+
+    weights: Array
+    alpha2: Array
+    b: Array
+    v2: Array
+    s2: Array
+    own_mean: Array
+    mean: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,18 @@ def sample_constants(activation: Activation, x: npt.ArrayLike, t: float) -> tupl
     variances = np.mean(finite_array("x", x, ndim=2) ** 2, axis=1)
     found = [constants(activation, variance, t) for variance in variances]
     return tuple(np.array([getattr(c, name) for c in found]) for name in ("a", "b", "v2", "s2"))
+
+
+def scale_constants(activation: Activation, variance: float, t: float, law: ScaleLaw) -> ScaleConstants:
+    """The constants at every atom of a scale law: given tau, the arguments have variance e^-2t tau sigma_x^2
+    + Delta, so that tau sigma_x^2 takes the place of sigma_x^2 in :func:`constants`.
+    """
+    found = [constants(activation, variance * float(tau), t) for tau in law.values]
+    a, b, v2, s2, own = (np.array([getattr(c, f) for c in found]) for f in ("a", "b", "v2", "s2", "mean"))
+    alpha2 = math.exp(-2 * t) * a**2 * law.values
+    return ScaleConstants(
+        law.weights, alpha2, b, v2, s2, own, float(law.weights @ own), max(c.error for c in found)
+    )
 
 
 def hermite_coefficients(activation: Activation, scale: float, order: int) -> HermiteExpansion:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rfcore._scale import ScaleLaw
 from rfcore.checks import choice, finite_array, nonnegative, positive, refuse, whole
 
 if TYPE_CHECKING:
-    from rfcore.gaussian import GaussianConstants
+    from rfcore.gaussian import GaussianConstants, ScaleConstants
 
 Array = npt.NDArray[np.float64]
 Activation = str | Callable[[Array], Array]
@@ -169,6 +170,7 @@ class RandomFeatureModel:
         the Gaussian law of its argument is subtracted (only relu, of the built-in ones, has one)
     noise_draws : integer >= 1 or math.inf, the m of the train loss
     ridge : float >= 0, the mu of B = -(1/sqrt Delta) V^T (U + mu)^-1
+    scale : ScaleLaw of elliptical data x = sqrt(tau) Sigma^(1/2) z; None, the default, is tau = 1
 
     Raises ValueError naming the parameter, its value and what is allowed.
     Source: Bonnaire et al. (2025), sec. 3; George et al. (2025) for m = 1.
@@ -181,6 +183,7 @@ class RandomFeatureModel:
     activation: Activation = "tanh"
     noise_draws: float = math.inf
     ridge: float = 0.0
+    scale: ScaleLaw | None = None
 
     def __post_init__(self) -> None:
         for name in ("psi_p", "psi_n", "t"):
@@ -191,6 +194,7 @@ class RandomFeatureModel:
         if not callable(self.activation):
             choice("activation", self.activation, ACTIVATIONS)
         object.__setattr__(self, "noise_draws", _noise_draws(self.noise_draws))
+        _scale(self.scale)
 
     @cached_property
     def delta(self) -> float:
@@ -199,10 +203,29 @@ class RandomFeatureModel:
 
     @cached_property
     def constants(self) -> "GaussianConstants":
-        """The constants a, b, v2, s2 of the Gaussian equivalence, see :mod:`rfcore.gaussian`."""
+        """The constants a, b, v2, s2 of the Gaussian equivalence, see :mod:`rfcore.gaussian`.
+
+        With a scale law every scale has its own, see :attr:`scale_constants`, and ValueError is raised.
+        """
         from rfcore.gaussian import constants
 
+        if self.scale is not None:
+            raise refuse("scale", self.scale, "None here: this answer is known for Gaussian data only")
+
         return constants(self.activation, self.covariance.variance, self.t)
+
+    @cached_property
+    def scale_constants(self) -> "ScaleConstants":
+        """The constants at each atom of the scale law (one atom, tau = 1, without a law)."""
+        from rfcore.gaussian import scale_constants
+
+        law = ScaleLaw(np.ones(1)) if self.scale is None else self.scale
+        return scale_constants(self.activation, self.covariance.variance, self.t, law)
+
+
+def _scale(value: Any) -> None:
+    if value is not None and not isinstance(value, ScaleLaw):
+        raise refuse("scale", value, "None or a ScaleLaw, for instance ScaleLaw.student(5)")
 
 
 def _noise_draws(value: Any) -> float:
@@ -245,6 +268,7 @@ class LinearModel:
     noise_variance : float > 0, z; in the variance-preserving clock a = 1/(1 + z), b = z/(1 + z)
     covariance : Covariance, the law of the eigenvalues of the data covariance
     ridge : float >= 0; the denoiser is S (S + c)^-1 with c = noise_variance + ridge
+    scale : ScaleLaw of elliptical data x = sqrt(tau) Sigma^(1/2) z; None, the default, is tau = 1
 
     Raises ValueError naming the parameter, its value and what is allowed.
     Source: Merger and Goldt (2025); Wang, Zavatone-Veth and Pehlevan (2026).
@@ -254,6 +278,7 @@ class LinearModel:
     noise_variance: float
     covariance: Covariance = Covariance.isotropic()
     ridge: float = 0.0
+    scale: ScaleLaw | None = None
 
     def __post_init__(self) -> None:
         for name in ("gamma", "noise_variance"):
@@ -261,6 +286,7 @@ class LinearModel:
         object.__setattr__(self, "ridge", nonnegative("ridge", self.ridge))
         if not isinstance(self.covariance, Covariance):
             raise refuse("covariance", self.covariance, "a Covariance, for instance Covariance.from_data(X)")
+        _scale(self.scale)
 
     @property
     def c(self) -> float:

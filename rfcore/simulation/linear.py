@@ -11,6 +11,7 @@ from rfcore.checks import Array, finite_array, refuse, whole
 from rfcore.model import LinearModel
 from rfcore.simulation.linear_draws import Batch, Population, batches, population, round_off, standard_error
 from rfcore.simulation.setting import Tensor
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory.linear import KL, lowest_loss
 
 
@@ -83,6 +84,8 @@ def kl(
     covariance of the whole data set.  inf where Sigma is singular: restrict to its range first
     (``rf.theory.restricted(model)``, ``rf.simulation.restricted(x)``).  Parameters as in :func:`loss_curves`.
     """
+    if x is None:
+        gaussian_only(model)
     p = population(model, d, device, x, mean)
     if np.any(p.spectrum == 0):
         return KL(math.inf, math.inf)

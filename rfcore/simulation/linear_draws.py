@@ -139,7 +139,11 @@ def restricted(x: npt.ArrayLike) -> Array:
 
 
 def _gaussian(p: Population, stream: np.random.SeedSequence) -> Array:
-    return np.asarray(np.random.default_rng(stream).standard_normal((p.n, p.d)) * np.sqrt(p.spectrum))
+    generator = np.random.default_rng(stream)
+    data = np.asarray(generator.standard_normal((p.n, p.d)) * np.sqrt(p.spectrum))
+    if p.model.scale is not None:  # after the Gaussian part, which is that of a question without scales
+        data *= np.sqrt(p.model.scale.draw(p.n, generator))[:, None]
+    return data
 
 
 def _diagonal(p: Population, data: Tensor) -> Batch:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.model import LinearModel
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory._kappa import real_kappa
 from rfcore.theory._rank import positive
 
@@ -34,6 +35,7 @@ def middle(model: LinearModel) -> float:
 
 def mean(model: LinearModel, nodes: Floats, weights: Floats, constants: Floats) -> Floats:
     """E f(S)_kk, (K,)."""
+    gaussian_only(model)
     lam = model.covariance.eigenvalues
     kappa = real_kappa(model.covariance, model.gamma, nodes)
     return np.asarray((lam[:, None] / (lam[:, None] + kappa)) @ weights + constants.sum())

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rfcore._scale import ScaleLaw
 from rfcore.answers import LossCurves, Minimizer
 from rfcore.checks import finite_array, refuse, whole
 from rfcore.model import Covariance, LinearModel
+from rfcore.theory import _elliptical_linear as elliptical
 from rfcore.theory import _rank
 from rfcore.theory._contour import single, talbot
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory._kappa import complex_kappa, real_kappa
+from rfcore.theory._scaled_kappa import ScaledKappa
 
 Floats = npt.NDArray[np.float64]
 FINE, COARSE = 24, 20
@@ -33,21 +37,28 @@ class KL:
     standard_error: "KL | None" = None
 
 
-def renormalized_noise(covariance: Covariance, gamma: float, noise_variance: npt.ArrayLike) -> Floats:
+def renormalized_noise(
+    covariance: Covariance, gamma: float, noise_variance: npt.ArrayLike, scale: ScaleLaw | None = None
+) -> Floats:
     """kappa(z), the noise level that a denoiser trained on n = d/gamma points acts as if it saw.
 
     kappa (1 - gamma <lambda/(lambda + kappa)>) = z; kappa(0) = 0 where n >= rank of Sigma, else the
     positive root of gamma <lambda/(lambda + kappa)> = 1.  Same shape as noise_variance, relative
     accuracy 1e-12.
 
+    scale : law of the scales tau of elliptical data; then kappa = z/E[tau/(1 + tau delta)] with
+        delta = gamma <lambda/(mbar lambda + z)>, and kappa(0) is that of Gaussian data
+
     Raises ValueError unless gamma > 0 and every noise_variance >= 0.
-    Source: Wang, Zavatone-Veth and Pehlevan (2026).
+    Source: Wang, Zavatone-Veth and Pehlevan (2026); elliptical data, chapter 18 of the book.
     """
     z = finite_array("noise_variance", noise_variance)
     if z.size and z.min() < 0:
         raise refuse("noise_variance", float(z.min()), "numbers >= 0")
     if not (math.isfinite(gamma) and gamma > 0):
         raise refuse("gamma", gamma, "a finite number > 0")
+    if scale is not None:
+        return ScaledKappa(covariance, scale, float(gamma)).real(z)
     return real_kappa(covariance, float(gamma), z)
 
 
@@ -64,6 +75,10 @@ class _Traces:
 
 
 def _traces(model: LinearModel, c: float, d: int | None = None) -> _Traces:
+    if model.scale is not None:
+        if d is not None:
+            raise refuse("d", d, "None with a scale law: the 1/d correction is known for Gaussian data only")
+        return _elliptical_traces(model, model.scale, c)
     lam, w, gamma = model.covariance.eigenvalues, model.covariance.weights, model.gamma
     kappa = float(real_kappa(model.covariance, gamma, np.array(c)))
     ratio, inverse = lam / (lam + kappa), 1 / (lam + kappa)
@@ -78,6 +93,17 @@ def _traces(model: LinearModel, c: float, d: int | None = None) -> _Traces:
     residual = abs(kappa * (1 - gamma * df1) - c) / (kappa * (1 + gamma * df1))
     answer = _Traces(g, sigma_g, g2, sigma_g2, log_det, residual)
     return answer if d is None else _corrected(model, c, d, answer)
+
+
+def _elliptical_traces(model: LinearModel, scale: ScaleLaw, c: float) -> _Traces:
+    """The same for elliptical data, where tr Sigma G^2 = -d/dc tr Sigma G does not simplify."""
+    lam, w = model.covariance.eigenvalues, model.covariance.weights
+    at = elliptical.load(model, scale, c)
+    inverse = 1 / (lam + at.kappa)
+    df1, sr2 = float(w @ (lam * inverse)), float(w @ (lam * inverse**2))
+    g = (1 - df1) / c
+    sigma_g2 = at.kappa / c * (df1 * (1 / c - at.slope / at.kappa) + at.slope * sr2)
+    return _Traces(g, at.kappa / c * df1, g / c - at.slope * sr2 / c, sigma_g2, math.nan, at.residual)
 
 
 def _corrected(model: LinearModel, c: float, d: int, leading: _Traces) -> _Traces:
@@ -124,8 +150,16 @@ def minimizer(model: LinearModel, d: int | None = None) -> Minimizer:
 
 
 def lowest_loss(model: LinearModel) -> float:
-    """<lambda/(lambda + z)>, the loss of the best linear denoiser at n = infinity."""
+    """<lambda/(lambda + z)>, the loss of the exact score.
+
+    With a scale law it is E_tau <tau lambda/(tau lambda + z)>: at d = infinity |x_t| shows
+    the scale of a sample, and the exact score uses it.  The best *linear* denoiser has <lambda/(lambda + z)>
+    for every scale law, which is larger (Jensen).
+    """
     lam = model.covariance.eigenvalues
+    if model.scale is not None:
+        own = model.scale.values[:, None] * lam
+        return float(model.scale.weights @ (own / (own + model.noise_variance)) @ model.covariance.weights)
     return float(model.covariance.weights @ (lam / (lam + model.noise_variance)))
 
 
@@ -139,6 +173,7 @@ def kl(model: LinearModel, d: int | None = None) -> KL:
     :func:`restricted`.  With d the explicit 1/d correction is added.
     Source: Merger and Goldt (2025); formulas of chapter 11 of the book.
     """
+    gaussian_only(model)
     size = None if d is None else whole("d", d)
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     if not np.all(_rank.positive(model.covariance)):
@@ -219,7 +254,10 @@ def _resolvents(
     """tr 1/(m(S) + s), tr Sigma/(m(S) + s), tr S/(m(S) + s) with m(S) = a (S + c)."""
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     z = model.c + s / model.signal
-    kappa = complex_kappa(model.covariance, model.gamma, z)
+    if model.scale is None:
+        kappa = complex_kappa(model.covariance, model.gamma, z)
+    else:
+        kappa = ScaledKappa(model.covariance, model.scale, model.gamma).complex(z)
     inverse = 1 / (lam + kappa[..., None])
     plain = kappa / z * (inverse @ w)
     sigma = kappa / z * ((inverse * lam) @ w)

@@ -11,6 +11,7 @@ from rfcore.checks import nonnegative, refuse
 from rfcore.checks import positive as positive_number
 from rfcore.model import LinearModel
 from rfcore.theory import _averages as averages
+from rfcore.theory import _elliptical_linear as elliptical
 from rfcore.theory import _rank
 from rfcore.theory._kappa import real_kappa
 
@@ -38,8 +39,13 @@ def denoiser_moments(model: LinearModel) -> MapMoments:
         n Var(u_j . D u_k) = (1 + delta_jk) kappa^2/(1 - df2/n) A_j A_k,   A_k = lambda_k/(lambda_k + kappa)^2
 
     The 1 in (1 + delta_jk) is the product term, delta_jk the crossed term of the same order.
+    With a scale law kappa is that of elliptical data, and the crossed term grows, see chapter 18.
     Source: Wang, Zavatone-Veth and Pehlevan (2026) for the product term; the crossed one is chapter 12.
     """
+    if model.scale is not None:
+        kappa = elliptical.load(model, model.scale, model.c).kappa
+        lam = model.covariance.eigenvalues
+        return MapMoments(lam / (lam + kappa), elliptical.scaled_variance(model, model.scale), 1e-14)
     node, one = np.array([model.c]), np.ones(1)
     mean = averages.mean(model, node, one, np.zeros(1))
     return MapMoments(mean, averages.scaled_variance(model, node, one), 1e-15)

@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 
 from rfcore.model import LinearModel
 from rfcore.theory import _rank
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory._kappa import real_kappa
 from rfcore.theory.linear import kl, minimizer
 from rfcore.theory.linear_spectrum import spectral_rule
@@ -49,6 +50,7 @@ def optimal_noise(model: LinearModel) -> OptimalNoise:
     divergences nor does z.  Where Sigma is singular they are infinite: ask ``restricted(model)``.
     Source: chapter 11 of the book.
     """
+    gaussian_only(model)
     law, gamma = model.covariance, model.gamma
     lam, w = law.eigenvalues, law.weights
     rule = spectral_rule(law, gamma)

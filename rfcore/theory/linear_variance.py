@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from rfcore.checks import finite_array
 from rfcore.model import LinearModel
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory._kappa import real_kappa
 
 Floats = npt.NDArray[np.float64]
@@ -53,6 +54,7 @@ def variance_factors(model: LinearModel, direction: npt.ArrayLike, point: npt.Ar
     Raises ValueError for another last axis than K.
     Source: Wang, Zavatone-Veth and Pehlevan (2026) for the product; the crossed term is chapter 12.
     """
+    gaussian_only(model)
     lam, w, gamma = model.covariance.eigenvalues, model.covariance.weights, model.gamma
     v, x = coordinates("direction", direction, lam.size), coordinates("point", point, lam.size)
     kappa = float(real_kappa(model.covariance, gamma, np.array(model.c)))
