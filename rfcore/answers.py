@@ -52,3 +52,38 @@ class Minimizer:
     def gap(self) -> float:
         """Generalisation gap, test - train."""
         return self.test - self.train
+
+
+@dataclass(frozen=True, eq=False)
+class ModeCurves:
+    """Gradient flow mode by mode: response and losses along K directions of the data, see ``mode_curves``.
+
+    tau : training times; eigenvalues : (K,) lambda_k, the variance of the data along each direction
+    mean : (..., K) E u_k^T D_tau u_k, what the linear response of the denoiser lets through
+    train, test : (..., K) loss of the noise along u_k, 1 for the zero model; averaged over the law of the
+        covariance they are the losses of :class:`LossCurves`
+    best : (K,) lambda_k/(lambda_k + z), z = e^2t - 1: the mean *and* the test loss of the exact score
+    times : (K,) 1/rate of mode k with infinitely many samples (and features)
+    error : estimate of the numerical error
+    standard_error : the same where the curves are means over draws, else None
+    """
+
+    tau: Array
+    eigenvalues: Array
+    mean: Array
+    train: Array
+    test: Array
+    best: Array
+    times: Array
+    error: float
+    standard_error: "ModeCurves | None" = None
+
+    @property
+    def learned(self) -> Array:
+        """(1 - mean)/(1 - best), the learned share of the score: 0 at the start, 1 for the exact score."""
+        return np.asarray((1 - self.mean) / (1 - self.best))
+
+    @property
+    def excess(self) -> Array:
+        """test - best, the loss of mode k above that of the exact score."""
+        return self.test - self.best

@@ -108,7 +108,9 @@ def test_filters(n: int) -> None:
 def test_early_stopping() -> None:
     model, tau = ask(90), [0.5, 2.0, math.inf]
     curves, line = S.mode_curves(model, tau, D, 100, 0), T.mode_curves(model, tau)
-    close(curves.mean, line.mean, curves.standard_error, 0.5 / D)
+    assert curves.standard_error is not None
+    for name in ("mean", "train", "test"):
+        close(getattr(curves, name), getattr(line, name), getattr(curves.standard_error, name), 0.5 / D)
     np.testing.assert_allclose(curves.times, line.times)
     got, exact = (
         S.stopped_sampler(model, tau, 100.0, d=D, draws=100, seed=0),

@@ -42,7 +42,9 @@ class Filters:
             least = getattr(best, way)
             found[f"least KL {way}"] = least.value, _known(least.standard_error)
         flow = rf.simulation.mode_curves(s.model(NOISE[0]), TAU, **sized)
-        found |= _modes(s, "flow", flow.mean, flow.standard_error)
+        if flow.standard_error is None:
+            raise RuntimeError(f"the modes of {s.key} have no standard error")
+        found |= _modes(s, "flow", flow.mean, flow.standard_error.mean)
         sampler = rf.simulation.stopped_sampler(s.model(NOISE[0]), TAU, INTERVALS[1][0], **sized)
         spread = sampler.standard_error
         if spread is None:

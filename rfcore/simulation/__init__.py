@@ -19,7 +19,7 @@ from rfcore.simulation.lanczos import Spectrum, TraceEstimate, spectrum
 from rfcore.simulation.linear import kl
 from rfcore.simulation.linear_draws import restricted
 from rfcore.simulation.linear_filters import optimal_noise, optimal_stopping, oracle_filter
-from rfcore.simulation.linear_flow import mode_curves, stopped_sampler
+from rfcore.simulation.linear_flow import stopped_sampler
 from rfcore.simulation.linear_maps import (
     Estimate,
     denoiser_moments,
@@ -34,7 +34,7 @@ from rfcore.simulation.pencil import DrawnPencil, draw_pencil
 from rfcore.simulation.ridge import optimal_ridge
 from rfcore.simulation.setting import setting
 from rfcore.simulation.shares import shares
-from rfcore.simulation.verbs import loss_curves, minimizer, realized
+from rfcore.simulation.verbs import loss_curves, minimizer, mode_curves, realized
 
 __all__ = [
     "DrawnPencil",

@@ -1,4 +1,4 @@
-"""Gradient flow mode by mode, and the sampler of denoisers stopped early, measured on drawn training sets."""
+"""The sampler of denoisers that are stopped early, measured on drawn training sets."""
 
 import math
 
@@ -10,37 +10,8 @@ from rfcore.checks import whole
 from rfcore.model import LinearModel
 from rfcore.simulation.linear_draws import Groups, batches, population, round_off, standard_error
 from rfcore.simulation.setting import Tensor
-from rfcore.theory.linear_filters import ModeCurves, flow_times
 from rfcore.theory.linear_sampler import StoppedSampler, sampler_start, stopped_log_variance
-
-
-def mode_curves(
-    model: LinearModel,
-    tau: npt.ArrayLike,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-) -> ModeCurves:
-    """The denoiser 1 - sqrt b W(tau) of each mode during gradient flow, mean over training sets.
-
-    Modes are the atoms of ``realized(model, d, x).covariance``; parameters as in
-    :func:`rfcore.simulation.linear.loss_curves`, with a known mean; tau = math.inf is allowed.
-    """
-    p, times = population(model, d, device, x), flow_times(tau)
-    group, rows, error = Groups(p), [], 0.0
-    flat = torch.as_tensor(times.ravel(), device=device)[:, None]
-    for b in batches(p, whole("draws", draws), whole("seed", seed, least=0)):
-        m = model.signal * (b.values + model.c)
-        passed = 1 + model.noise * torch.expm1(-m[:, None, :] * flat) / m[:, None, :]
-        rows.append(group.diagonal(_in_modes(b.vectors, passed)))
-        error = max(error, round_off(b, b.values + model.c))
-    values = np.concatenate(rows)
-    shape = (*times.shape, values.shape[-1])
-    rates = model.signal * (p.model.covariance.eigenvalues + model.c)
-    spread = standard_error(values).reshape(shape)
-    return ModeCurves(times, values.mean(axis=0).reshape(shape), 1 / rates, error, spread)
+from rfcore.theory.modes import flow_times
 
 
 def stopped_sampler(
@@ -57,7 +28,8 @@ def stopped_sampler(
     """The law N(mu, g(S)) that denoisers stopped at tau generate, means over training sets.
 
     g is the exact solution of the probability flow for the eigenvalues of each S, see
-    :func:`rfcore.theory.linear_sampler.stopped_sampler`.  Parameters as in :func:`mode_curves`.
+    :func:`rfcore.theory.linear_sampler.stopped_sampler`.  Parameters as in
+    :func:`rfcore.simulation.linear.loss_curves`, with a known mean; tau = math.inf is allowed.
     """
     p, times, start = population(model, d, device, x), flow_times(tau), sampler_start(model, start_variance)
     group, modes, divergences, error = Groups(p), [], [], 0.0
@@ -66,7 +38,7 @@ def stopped_sampler(
     for b in batches(p, whole("draws", draws), whole("seed", seed, least=0)):
         log_g = stopped_log_variance(model, b.values.cpu().numpy(), times.ravel(), start)
         g = torch.as_tensor(np.exp(log_g), device=device).movedim(0, 1)  # (B, T, d)
-        modes.append(group.diagonal(_in_modes(b.vectors, g)))
+        modes.append(group.diagonal(in_modes(b.vectors, g)))
         precision = torch.einsum("bji,j->bi", b.vectors**2, 1 / spectrum)[:, None, :]
         log_det = torch.log(g).mean(dim=2)
         forward = ((precision * g).mean(dim=2) - 1 - log_det + log_sigma) / 2
@@ -95,6 +67,6 @@ def stopped_sampler(
     )
 
 
-def _in_modes(vectors: Tensor, values: Tensor) -> Tensor:
+def in_modes(vectors: Tensor, values: Tensor) -> Tensor:
     """Diagonal in the eigenbasis of Sigma of the matrices with eigenvalues (B, T, d), (B, T, d)."""
     return values @ (vectors**2).transpose(1, 2)

@@ -5,12 +5,13 @@ from typing import Any, overload
 
 import numpy.typing as npt
 
-from rfcore.answers import LossCurves, Minimizer
+from rfcore.answers import LossCurves, Minimizer, ModeCurves
 from rfcore.checks import refuse
 from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.simulation import dynamics, linear
 from rfcore.simulation.features import moments
 from rfcore.simulation.linear_draws import population
+from rfcore.simulation.modes import linear_modes, random_feature_modes
 from rfcore.simulation.setting import sizes
 
 Question = RandomFeatureModel | LinearModel
@@ -103,6 +104,41 @@ def minimizer(model: Question, *args: Any, **kwargs: Any) -> Minimizer:
     if isinstance(model, LinearModel):
         return linear.minimizer(model, *args, **kwargs)
     return _random_feature_minimizer(model, *args, **kwargs)
+
+
+@overload
+def mode_curves(
+    model: RandomFeatureModel,
+    tau: npt.ArrayLike,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    x_test: npt.ArrayLike | None = None,
+    basis: npt.ArrayLike | None = None,
+) -> ModeCurves: ...
+@overload
+def mode_curves(
+    model: LinearModel,
+    tau: npt.ArrayLike,
+    d: int,
+    draws: int,
+    seed: int,
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+) -> ModeCurves: ...
+def mode_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) -> ModeCurves:
+    """Response, train and test loss of each mode at training times tau, at dimension d.
+
+    RandomFeatureModel: :func:`rfcore.simulation.modes.random_feature_modes`, one draw; LinearModel:
+    :func:`rfcore.simulation.modes.linear_modes`, mean over training sets.
+    """
+    if isinstance(model, LinearModel):
+        return linear_modes(model, tau, *args, **kwargs)
+    if not isinstance(model, RandomFeatureModel):
+        raise refuse("model", model, KNOWN)
+    return random_feature_modes(model, tau, *args, **kwargs)
 
 
 def _random_feature_curves(

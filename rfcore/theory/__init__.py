@@ -1,5 +1,6 @@
 """Answers at d = infinity: numpy and scipy, no randomness."""
 
+from rfcore.answers import ModeCurves
 from rfcore.theory.asymptotic import ThirdBulk, TwoBulks, third_bulk, two_bulks
 from rfcore.theory.decomposition import Decomposition, decomposition
 from rfcore.theory.derivations import (
@@ -12,14 +13,7 @@ from rfcore.theory.derivations import (
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
 from rfcore.theory.inverse_map import RealCurve, real_curve
 from rfcore.theory.linear import KL, kl, renormalized_noise, restricted
-from rfcore.theory.linear_filters import (
-    ModeCurves,
-    OptimalStopping,
-    OracleFilter,
-    mode_curves,
-    optimal_stopping,
-    oracle_filter,
-)
+from rfcore.theory.linear_filters import OptimalStopping, OracleFilter, optimal_stopping, oracle_filter
 from rfcore.theory.linear_maps import (
     MapMoments,
     denoiser_moments,
@@ -49,7 +43,7 @@ from rfcore.theory.shares import Share, shares
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
 from rfcore.theory.transition import Transition, bulk_transition
-from rfcore.theory.verbs import loss_curves, minimizer
+from rfcore.theory.verbs import loss_curves, minimizer, mode_curves
 from rfcore.theory.wide import WideMinimizer, wide_minimizer
 
 __all__ = [

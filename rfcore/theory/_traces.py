@@ -107,6 +107,25 @@ class Pair:
         edge = 1 - par.b2 * (a.zeta * a.psi_s + b.zeta * b.psi_s)
         return np.asarray(a.zeta * b.zeta * par.b2 * par.psi_p * total + theta * edge)
 
+    def mode_parts(self, matrix: Triple) -> tuple[Array, Array, Array]:
+        """(V^T R_1 B R_2 V)_kk, T_2 before its average over modes, in three functions f, g, Theta:
+
+        zeta_1 zeta_2 b^2 psi_p h_1k h_2k (f + g lambda_k)
+            + Theta (1 - b^2 (zeta_1 u_1 h_1k + zeta_2 u_2 h_2k)).
+        """
+        par, a, b = self.par, self.first, self.second
+        tau_1, tau_2 = self._responses(matrix)
+        w_1 = a.chi_1 * b.chi_1 * tau_1
+        parts: list[tuple[Any, Triple]] = [(1.0, matrix), (w_1, mean_part(par))]
+        theta = par.eps * w_1
+        if par.three:
+            w_2 = (1 - par.eps) * a.chi_2 * b.chi_2 * tau_2
+            parts.append((w_2, contrast_part(par)))
+            theta = theta + w_2
+        c, d0, d1 = (sum(factor * part[k] for factor, part in parts) for k in range(3))
+        smooth = self._smooth * (c + d0 * self.p0 + d1 * self.p1)
+        return np.asarray(smooth + self.scale * d0), np.asarray(self.scale * d1), np.asarray(theta)
+
     @cached_property
     def _smooth(self) -> Array:
         """G = (1/p) tr Rbar_1 Rbar_2 = q_1 q_2/(1 - psi_p q_1 q_2 J), J = <kappa_1 kappa_2 h_1 h_2>."""

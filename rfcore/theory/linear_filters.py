@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from rfcore.checks import finite_array, refuse
 from rfcore.model import LinearModel
 from rfcore.theory.linear_spectrum import SpectralRule, spectral_rule
 
@@ -61,22 +60,6 @@ class OptimalStopping:
     residual: float
     error: float
     standard_error: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class ModeCurves:
-    """Gradient flow mode by mode, see :func:`mode_curves`.
-
-    tau : times; mean : (..., K) E u_k^T D_tau u_k, the share of mode k that the denoiser lets through
-    times : (K,) 1/(a (lambda_k + c)), when mode k is learned at n = infinity
-    error : of the spectral average; standard_error : of the mean over draws, for a simulation
-    """
-
-    tau: Floats
-    mean: Floats
-    times: Floats
-    error: float
-    standard_error: Floats | None = None
 
 
 def oracle_filter(model: LinearModel) -> OracleFilter:
@@ -139,39 +122,6 @@ def best_time(model: LinearModel, x: Floats, weight: Floats, energy: Floats, err
         return OptimalStopping(math.inf, *end, 0.0, error)
     log_tau = float(brentq(slope, math.log(grid[max(k - 1, 0)]), math.log(grid[k + 1]), xtol=1e-13))
     return OptimalStopping(math.exp(log_tau), *losses(math.exp(log_tau)), abs(slope(log_tau)), error)
-
-
-def mode_curves(model: LinearModel, tau: npt.ArrayLike) -> ModeCurves:
-    """The mean denoiser of each mode during gradient flow, D_tau = 1 - sqrt b W(tau).
-
-        E u_k^T D_tau u_k = 1 - b E[(1 - e^(-m tau))/m]_kk,   m = a (x + c) over the eigenvalues x of S
-
-    from 1 (nothing is removed) at tau = 0 to (lambda_k + kappa(c) ridge/c)/(lambda_k + kappa(c)).  To remove
-    noise is learned last where there is no signal: mode k at 1/(a (lambda_k + c)), at most 1/b.
-
-    tau : times >= 0 of any shape, math.inf allowed.  Raises ValueError for negative times and nan.
-    Source: chapter 11 of the book.
-    """
-    times = flow_times(tau)
-    rule = spectral_rule(model.covariance, model.gamma)
-    a, b = model.signal, model.noise
-
-    def removed(x: Floats | float) -> Floats:
-        m = a * (np.asarray(x) + model.c)
-        with np.errstate(over="ignore"):
-            return np.asarray(-b * np.expm1(-m * times[..., None]) / m)
-
-    mean = 1 - removed(rule.x) @ rule.weights.T - removed(0.0) * rule.zero
-    return ModeCurves(times, mean, 1 / (a * (model.covariance.eigenvalues + model.c)), rule.error)
-
-
-def flow_times(tau: npt.ArrayLike) -> Floats:
-    """Training times >= 0, math.inf allowed."""
-    times = np.asarray(tau, dtype=float)
-    finite_array("tau", np.where(np.isposinf(times), 0.0, times))
-    if times.size and times.min() < 0:
-        raise refuse("tau", float(times.min()), "numbers >= 0, or math.inf")
-    return times
 
 
 def _shares(model: LinearModel) -> tuple[Floats, float]:

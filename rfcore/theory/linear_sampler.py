@@ -19,8 +19,8 @@ import numpy.typing as npt
 from rfcore.checks import positive, refuse
 from rfcore.model import LinearModel
 from rfcore.theory import _rank
-from rfcore.theory.linear_filters import flow_times
 from rfcore.theory.linear_spectrum import spectral_rule
+from rfcore.theory.modes import flow_times
 
 Floats = npt.NDArray[np.float64]
 PANEL, POINTS = 0.5, 14  # Gauss-Legendre in log s

@@ -2,11 +2,12 @@
 
 import numpy.typing as npt
 
-from rfcore.answers import LossCurves, Minimizer
+from rfcore.answers import LossCurves, Minimizer, ModeCurves
 from rfcore.checks import refuse
 from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.theory import dynamics, linear
 from rfcore.theory.minimizer import minimizer as random_feature_minimizer
+from rfcore.theory.modes import linear_modes, random_feature_modes
 
 Question = RandomFeatureModel | LinearModel
 KNOWN = "a RandomFeatureModel or a LinearModel"
@@ -42,4 +43,21 @@ def minimizer(model: Question, d: int | None = None) -> Minimizer:
         if d is not None:
             raise refuse("d", d, "None: the 1/d correction is known for a LinearModel only")
         return random_feature_minimizer(model)
+    raise refuse("model", model, KNOWN)
+
+
+def mode_curves(model: Question, tau: npt.ArrayLike) -> ModeCurves:
+    """Response, train and test loss of each mode of the covariance at training times tau, at d = infinity.
+
+    RandomFeatureModel: :func:`rfcore.theory.modes.random_feature_modes`.  LinearModel:
+    :func:`rfcore.theory.modes.linear_modes`; math.inf is allowed.  Modes are in the order of the eigenvalues
+    of the question.  Along any other direction e the values are their averages with weights (e . u_k)^2.
+    tau: times >= 0 of any shape.
+
+    Raises ValueError for another kind of question and for times that are not allowed.
+    """
+    if isinstance(model, LinearModel):
+        return linear_modes(model, tau)
+    if isinstance(model, RandomFeatureModel):
+        return random_feature_modes(model, tau)
     raise refuse("model", model, KNOWN)
