@@ -20,6 +20,7 @@ from rfcore._controls import (
     gaussian_classes,
     norm_statistics,
 )
+from rfcore._cosines import Cosines, cosines
 from rfcore._dataset import Dataset, Subset, centred, from_pictures, permutation
 from rfcore._folder import squares
 from rfcore._idx import images_file, labels_file, read_idx, resized
@@ -28,11 +29,13 @@ from rfcore.checks import refuse, whole
 
 __all__ = [
     "Controls",
+    "Cosines",
     "Dataset",
     "NormStatistics",
     "Subset",
     "array_file",
     "controls",
+    "cosines",
     "digits",
     "equalising_map",
     "folder",

@@ -19,6 +19,7 @@ from typing import Any
 _HOMES = {
     "consistency": ("agreement", "linear_map", "linear_pair", "linear_share", "predicted_pair"),
     "estimators": ("collapse_score", "scaling", "tau_gap", "tau_gen", "tau_mem", "tau_over"),
+    "jacobian": ("Shrinkage", "denoiser_jacobian", "in_basis", "shrinkage"),
     "losses": ("LossBank", "Losses"),
     "metrics": ("frechet_distance", "frechet_floor", "memorized_fraction", "trained_features"),
     "networks": ("DiT", "LinearDenoiser", "PRESETS", "ReferenceUNet", "UNet", "build", "count"),
