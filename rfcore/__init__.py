@@ -16,13 +16,22 @@ One question, two answers.  A frozen question says everything about a problem:
 import importlib
 from typing import Any
 
+from rfcore.descent import Descent
 from rfcore.gaussian import GaussianConstants
 from rfcore.model import Covariance, LinearModel, RandomFeatureModel
 from rfcore.progress import progress
 
 __version__ = "0.1.0"
 _ROOMS = ("theory", "simulation", "diffusion", "datasets", "images", "gaussian", "results", "sweep", "book")
-__all__ = ["Covariance", "GaussianConstants", "LinearModel", "RandomFeatureModel", "progress", *_ROOMS]
+__all__ = [
+    "Covariance",
+    "Descent",
+    "GaussianConstants",
+    "LinearModel",
+    "RandomFeatureModel",
+    "progress",
+    *_ROOMS,
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -133,8 +133,15 @@ def end(f: Flow) -> Minimizer:
 
 
 def _losses(f: Flow, tau: Array) -> tuple[Array, Array, Array, Array, Array]:
+    return filtered(f, filters(f, tau), f.rate * tau)
+
+
+def filtered(f: Flow, g: Tensor, reach: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Train, test, empirical loss, score error, error of B = -V^T g(U)/sqrt(Delta), for T filters g (T, p).
+
+    reach : (T,), the slope of g at the kernel of U, c tau for gradient flow; it enters the error only
+    """
     m, d = f.moments, f.projected.shape[1]
-    g = filters(f, tau)
 
     def fresh(name: str) -> Tensor:
         return 1 + (((g @ f.quadratic[name]) * g).sum(dim=1) - 2 * g @ f.linear[name]) / d
@@ -142,12 +149,12 @@ def _losses(f: Flow, tau: Array) -> tuple[Array, Array, Array, Array, Array]:
     train = m.noise_power + ((f.eigenvalues * g**2 - 2 * g) @ f.linear["train"]) / d
     test = fresh("test")
     empirical = fresh("empirical") if "empirical" in f.quadratic else train
-    error = _error(f, tau, g, test, torch.maximum(train, empirical))
+    error = _error(f, reach, g, test, torch.maximum(train, empirical))
     score = (test - m.best) / m.delta
     return tuple(v.cpu().numpy() for v in (train, test, empirical, score, error))  # type: ignore[return-value]
 
 
-def _error(f: Flow, tau: Array, g: Tensor, test: Tensor, train: Tensor) -> Tensor:
+def _error(f: Flow, slopes: Array, g: Tensor, test: Tensor, train: Tensor) -> Tensor:
     """First-order estimate of the error of the losses.
 
     An error E of U moves B by about B E min(c tau, 1/(lambda_min + mu)), and a loss by at most
@@ -159,7 +166,7 @@ def _error(f: Flow, tau: Array, g: Tensor, test: Tensor, train: Tensor) -> Tenso
     B2 = (g**2 @ f.linear["train"]) / m.delta
     x = f.eigenvalues + f.ridge
     lowest = float(x[x > f.round_off][0]) if bool((x > f.round_off).any()) else math.inf
-    reach = torch.clamp(f.rate * torch.as_tensor(tau, device=g.device), max=1 / lowest)
+    reach = torch.clamp(torch.as_tensor(slopes, device=g.device), max=1 / lowest)
     loss = torch.maximum(test, train).clamp(min=0)
     slope = 2 * torch.sqrt(loss * m.delta / d * float(torch.linalg.norm(m.Ut)))
     return 2e-16 * math.sqrt(g.shape[1]) + (m.delta / d * B2 + slope * torch.sqrt(B2) * reach) * size

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer, ModeCurves
 from rfcore.checks import refuse
+from rfcore.descent import Descent
 from rfcore.model import LinearModel, RandomFeatureModel
-from rfcore.simulation import dynamics, linear
+from rfcore.simulation import dynamics, linear, optimizers
 from rfcore.simulation.features import moments
 from rfcore.simulation.linear_draws import population
 from rfcore.simulation.modes import linear_modes, random_feature_modes
@@ -59,7 +60,18 @@ def loss_curves(
     x: npt.ArrayLike | None = None,
     mean: str = "known",
 ) -> LossCurves: ...
-def loss_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) -> LossCurves:
+@overload
+def loss_curves(
+    model: Descent,
+    tau: npt.ArrayLike,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    x_test: npt.ArrayLike | None = None,
+) -> LossCurves: ...
+def loss_curves(model: Question | Descent, tau: npt.ArrayLike, *args: Any, **kwargs: Any) -> LossCurves:
     """Losses at the times tau of gradient flow, at dimension d.
 
     RandomFeatureModel, ``loss_curves(model, tau, d, seed, features="nonlinear", device="cpu", x=None,
@@ -68,9 +80,14 @@ def loss_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) 
 
     LinearModel, ``loss_curves(model, tau, d, draws, seed, device="cpu", x=None, mean="known")``: mean over
     training sets, see :func:`rfcore.simulation.linear.loss_curves`.
+
+    Descent: one draw as for a RandomFeatureModel, tau are numbers of steps, see
+    :func:`rfcore.simulation.optimizers.loss_curves`.
     """
     if isinstance(model, LinearModel):
         return linear.loss_curves(model, tau, *args, **kwargs)
+    if isinstance(model, Descent):
+        return optimizers.loss_curves(model, tau, *args, **kwargs)
     return _random_feature_curves(model, tau, *args, **kwargs)
 
 

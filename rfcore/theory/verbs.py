@@ -4,8 +4,9 @@ import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer, ModeCurves
 from rfcore.checks import refuse
+from rfcore.descent import Descent
 from rfcore.model import LinearModel, RandomFeatureModel
-from rfcore.theory import dynamics, linear
+from rfcore.theory import descent, dynamics, linear
 from rfcore.theory.minimizer import minimizer as random_feature_minimizer
 from rfcore.theory.modes import linear_modes, random_feature_modes
 
@@ -13,12 +14,13 @@ Question = RandomFeatureModel | LinearModel
 KNOWN = "a RandomFeatureModel or a LinearModel"
 
 
-def loss_curves(model: Question, tau: npt.ArrayLike) -> LossCurves:
+def loss_curves(model: Question | Descent, tau: npt.ArrayLike) -> LossCurves:
     """Train, test and empirical loss and score error at training times tau, at d = infinity.
 
     RandomFeatureModel: :func:`rfcore.theory.dynamics.loss_curves`, gradient flow dA/dtau = -d^2 grad L from
     A = 0.  LinearModel: :func:`rfcore.theory.linear.loss_curves`, curvature m = a (x + c) relaxes as
     exp(-m tau).  tau: times >= 0 of any shape; losses in units where the zero model has loss 1.
+    Descent: :func:`rfcore.theory.descent.loss_curves`, where tau are numbers of steps instead.
 
     Raises ValueError for another kind of question and for times that are negative or not finite.
     """
@@ -26,7 +28,9 @@ def loss_curves(model: Question, tau: npt.ArrayLike) -> LossCurves:
         return linear.loss_curves(model, tau)
     if isinstance(model, RandomFeatureModel):
         return dynamics.loss_curves(model, tau)
-    raise refuse("model", model, KNOWN)
+    if isinstance(model, Descent):
+        return descent.loss_curves(model, tau)
+    raise refuse("model", model, f"{KNOWN}, or a Descent")
 
 
 def minimizer(model: Question, d: int | None = None) -> Minimizer:
