@@ -53,3 +53,22 @@ def test_data_come_from_a_relative_path(tmp_path, monkeypatch):
             dataset(word)
     with pytest.raises(FileNotFoundError, match="no none.npz in .*RFCORE_DATA"):
         dataset("array:none.npz")
+
+
+@pytest.mark.parametrize("name", ["gpu-faces", "gpu-pairs"])
+def test_the_plans_for_a_gpu_run_anywhere_in_small(tmp_path, monkeypatch, name):
+    """Each point asks for a network, data and measurements that there are; two steps of it here."""
+    grey = np.random.default_rng(0).integers(0, 256, (2600, 32, 32), dtype=np.uint8)
+    (tmp_path / "lfwcrop").mkdir()
+    np.savez(tmp_path / "lfwcrop" / "lfwcrop_gray32.npz", images=grey)
+    monkeypatch.setenv("RFCORE_DATA", str(tmp_path))
+    plan = rf.sweep.read_plan(name)
+    small = {"n": 4, "steps": 2, "first": 1, "checkpoints": 1, "batch": 4, "precision": "float32"}
+    small |= {"samples": 20, "sampling_steps": 2, "device": "cpu", "compile": False}
+    small |= {"bank": 8} if "pairs" in name else {"pairs": 8}
+    faces = [point for point in plan.points if point["data"].startswith("array:lfwcrop")]
+    for point in {p.get("network", "") + p.get("optimizer", ""): p for p in faces}.values():
+        arrays = task_of(plan.experiment).function(**{**point, **small})
+        assert arrays["tau"].tolist() == [0, 1, 2]
+        assert np.isfinite(arrays["test_loss" if "pairs" in name else "test"]).all()
+        assert "pictures" not in arrays or arrays["pictures"].shape[2] == 0, "faces are not stored"
