@@ -111,7 +111,11 @@ class ScaleLaw:
 
     def draw(self, n: int, generator: np.random.Generator) -> Array:
         """n independent draws, (n,)."""
-        return np.asarray(generator.choice(self.values, size=whole("n", n), p=self.weights))
+        return np.asarray(self.values[self.draw_atoms(n, generator)])
+
+    def draw_atoms(self, n: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+        """The atoms of n independent draws, (n,)."""
+        return np.asarray(generator.choice(self.values.size, size=whole("n", n), p=self.weights))
 
     def compressed(self, atoms: int) -> "ScaleLaw":
         """A law with at most ``atoms`` atoms, the same mean, and a stated ``error``.

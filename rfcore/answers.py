@@ -87,3 +87,33 @@ class ModeCurves:
     def excess(self) -> Array:
         """test - best, the loss of mode k above that of the exact score."""
         return self.test - self.best
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleCurves:
+    """Losses along gradient flow of samples of each scale, arrays (*tau.shape, K).
+
+    test : on fresh points of scale ``scales[k]``; empirical : on training points of that scale with fresh
+    noise (at m = infinity their train loss).  ``weights`` (K,) are the shares of the scales.
+    error : numerical, for the worst scale, in the shape of tau
+    """
+
+    tau: Array
+    scales: Array
+    weights: Array
+    test: Array
+    empirical: Array
+    error: Array
+
+    def grouped(self, edges: npt.ArrayLike) -> "ScaleCurves":
+        """Means over the scales between neighbouring edges 0 < e_1 < ... < infinity; none may be empty."""
+        group = np.searchsorted(np.asarray(edges, dtype=float), self.scales)
+        share = np.zeros((group.max() + 1, group.size))
+        share[group, np.arange(group.size)] = self.weights
+        weights = share.sum(axis=1)
+        if np.any(weights == 0):
+            raise ValueError(f"edges = {edges!r} is not allowed: at least one scale between neighbours")
+        share /= weights[:, None]
+        return ScaleCurves(
+            self.tau, share @ self.scales, weights, self.test @ share.T, self.empirical @ share.T, self.error
+        )

@@ -56,6 +56,7 @@ class ScaleConstants:
     """
 
     weights: Array
+    a: Array
     alpha2: Array
     b: Array
     v2: Array
@@ -132,9 +133,8 @@ def scale_constants(activation: Activation, variance: float, t: float, law: Scal
     found = [constants(activation, variance * float(tau), t) for tau in law.values]
     a, b, v2, s2, own = (np.array([getattr(c, f) for c in found]) for f in ("a", "b", "v2", "s2", "mean"))
     alpha2 = math.exp(-2 * t) * a**2 * law.values
-    return ScaleConstants(
-        law.weights, alpha2, b, v2, s2, own, float(law.weights @ own), max(c.error for c in found)
-    )
+    mean, error = float(law.weights @ own), max(c.error for c in found)
+    return ScaleConstants(law.weights, a, alpha2, b, v2, s2, own, mean, error)
 
 
 def hermite_coefficients(activation: Activation, scale: float, order: int) -> HermiteExpansion:

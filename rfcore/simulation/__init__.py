@@ -12,11 +12,11 @@ from rfcore.checks import Array
 from rfcore.model import RandomFeatureModel
 from rfcore.simulation import descent, dynamics
 from rfcore.simulation import features as _features
+from rfcore.simulation.conditional import class_kls, class_loss_curves, class_minimizers
 from rfcore.simulation.decomposition import decomposition
 from rfcore.simulation.features import Moments, moments
 from rfcore.simulation.integrated import integrated_score_error
 from rfcore.simulation.lanczos import Spectrum, TraceEstimate, spectrum
-from rfcore.simulation.linear import kl
 from rfcore.simulation.linear_draws import restricted
 from rfcore.simulation.linear_filters import optimal_noise, optimal_stopping, oracle_filter
 from rfcore.simulation.linear_flow import stopped_sampler
@@ -32,9 +32,10 @@ from rfcore.simulation.linear_maps import (
 from rfcore.simulation.partition import log_partition
 from rfcore.simulation.pencil import DrawnPencil, draw_pencil
 from rfcore.simulation.ridge import optimal_ridge
+from rfcore.simulation.scales import scale_curves
 from rfcore.simulation.setting import setting
 from rfcore.simulation.shares import shares
-from rfcore.simulation.verbs import loss_curves, minimizer, mode_curves, realized
+from rfcore.simulation.verbs import kl, loss_curves, minimizer, mode_curves, realized
 
 __all__ = [
     "DrawnPencil",
@@ -42,6 +43,9 @@ __all__ = [
     "Moments",
     "Spectrum",
     "TraceEstimate",
+    "class_kls",
+    "class_loss_curves",
+    "class_minimizers",
     "decomposition",
     "denoiser_moments",
     "descent",
@@ -65,6 +69,7 @@ __all__ = [
     "realized",
     "restricted",
     "sampling_map_moments",
+    "scale_curves",
     "shares",
     "spectrum",
     "split_agreement",

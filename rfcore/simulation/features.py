@@ -18,12 +18,13 @@ Source: Bonnaire et al. (2025), sec. 3 and supplement A; George et al. (2025), s
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from rfcore.checks import refuse
+from rfcore.checks import Array, refuse
 from rfcore.model import RandomFeatureModel
 from rfcore.simulation.noise import average, pointwise
 from rfcore.simulation.setting import Setting, Tensor, setting, tensor
@@ -79,12 +80,17 @@ def moments(
     s = setting(model, d, seed, features, device, x, x_test)
     if x is not None and x_test is None:
         raise refuse("x_test", None, "test points (N, d) when x is given: the test loss needs them")
+    return of_setting(s)
+
+
+def of_setting(s: Setting) -> Moments:
+    """All matrices of one draw."""
+    model, d = s.model, s.M.shape[1]
     U, V, power, error = training(s)
     Ut, Vt, error_test = population(s)
     Ue, Ve, error_fresh = (U, V, error) if model.noise_draws == math.inf else fresh_noise(s)
     p, n = s.M.shape[0], s.x.shape[0]
-    signal = s.signal**2 * s.spectrum
-    best = math.nan if s.x_test is not None else float((signal / (signal + model.delta)).mean())
+    best = math.nan if s.x_test is not None else _best(s)
     error = max(error, error_test, error_fresh)
     return Moments(U, V, Ut, Vt, Ue, Ve, model.delta, p / d, n / d, power, error, best)
 
@@ -110,70 +116,110 @@ def draws(s: Setting, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor]
     """
     rows, p = rows or len(s.x), len(s.M)
     noise, own = np.random.default_rng(s.noise_seed), np.random.default_rng(s.omega_seed)
-    activate = pointwise(s.model.activation, s.model.constants.mean)
-    c = s.model.constants
+    activate = pointwise(s.model.activation, s.model.scale_constants.mean)
     if s.features == "gaussian":
         for x in torch.split(s.x, rows):  # the shared part comes first in the stream
             own.standard_normal((len(x), p))
     for _ in range(int(s.model.noise_draws)):
         shared = sample_parts(s, rows) if s.features == "gaussian" else None
+        scale = _gains(s, rows, "noise")
         for x in torch.split(s.x, rows):
             xi = tensor(noise.standard_normal(x.shape), s.M.device)
             if shared is None:
                 phi = activate((s.signal * x + s.width * xi) @ s.M.T)
             else:
                 fresh = tensor(own.standard_normal((len(x), p)), s.M.device)
-                phi = next(shared) + c.b * xi @ s.M.T + math.sqrt(c.s2) * fresh
+                b, omega = next(scale)
+                phi = next(shared) + b * xi @ s.M.T + omega * fresh
             yield phi, xi
 
 
 def sample_parts(s: Setting, rows: int) -> Iterator[Tensor]:
     """The twin's e^-t a M x_nu + v omega_nu, shared by all noise draws of a sample, ``rows`` at a time."""
-    c, generator = s.model.constants, np.random.default_rng(s.omega_seed)
-    for x in torch.split(s.x, rows):
+    generator = np.random.default_rng(s.omega_seed)
+    for x, (a, v) in zip(torch.split(s.x, rows), _gains(s, rows, "sample"), strict=True):
         omega = tensor(generator.standard_normal((len(x), len(s.M))), s.M.device)
-        yield s.signal * c.a * x @ s.M.T + math.sqrt(c.v2) * omega
+        yield s.signal * a * x @ s.M.T + v * omega
+
+
+def _gains(s: Setting, rows: int, part: str) -> Iterator[tuple[Any, Any]]:
+    """The factors a, v ("sample") or b, s ("noise") of the samples, ``rows`` at a time: one number without
+    a scale law, else columns (rows, 1)."""
+    c = s.model.scale_constants
+    pair = (c.a, np.sqrt(c.v2)) if part == "sample" else (c.b, np.sqrt(c.s2))
+    for first in range(0, len(s.x), rows):
+        if s.model.scale is None or s.atom is None:
+            yield float(pair[0][0]), float(pair[1][0])
+        else:
+            atom = s.atom[first : first + rows]
+            one, two = (tensor(f[atom][:, None], s.M.device) for f in pair)
+            yield one, two
 
 
 def fresh_noise(s: Setting) -> tuple[Tensor, Tensor, float]:
     """U, V at m = infinity on the training points, and the error bound."""
     if s.features == "gaussian":
-        c = s.model.constants
         sample = next(sample_parts(s, len(s.x)))
-        U = sample.T @ sample / len(sample) + _per_draw(s)
-        return U, c.b * s.M, 0.0
-    return _over_points(s, s.x)
+        share = None if s.atom is None else np.bincount(s.atom, minlength=s.model.scale_constants.b.size)
+        weights = None if share is None else share / len(s.x)
+        U = sample.T @ sample / len(sample) + _per_draw(s, weights)
+        return U, _mean(s, "b", weights) * s.M, 0.0
+    return over_points(s, s.x)
 
 
 def population(s: Setting) -> tuple[Tensor, Tensor, float]:
     """Ut, Vt: exact for Gaussian data, mean over the test points where they are given."""
-    c = s.model.constants
     if s.features == "gaussian":
         scaled = s.M * s.spectrum @ s.M.T if s.x_test is None else _square(s.M @ s.x_test.T) / len(s.x_test)
-        per_sample = (s.signal * c.a) ** 2 * scaled + c.v2 * _identity(s)
-        return per_sample + _per_draw(s), c.b * s.M, 0.0
+        per_sample = _mean(s, "alpha2") * scaled + _mean(s, "v2") * _identity(s)
+        return per_sample + _per_draw(s), _mean(s, "b") * s.M, 0.0
     if s.x_test is not None:
-        return _over_points(s, s.x_test)
-    covariance = s.signal**2 * (s.M * s.spectrum) @ s.M.T + s.model.delta * _square(s.M)
+        return over_points(s, s.x_test)
+    weights = s.model.scale_constants.weights
+    parts = [population_of_scale(s, k) for k in range(weights.size)]
+    second, first = (sum(w * part[i] for w, part in zip(weights, parts, strict=True)) for i in (0, 1))
+    return second, first, max(part[2] for part in parts)
+
+
+def population_of_scale(s: Setting, k: int) -> tuple[Tensor, Tensor, float]:
+    """E phi phi^T and E phi xi^T over Gaussian data of the scale of atom k, exactly, and the error bound."""
+    tau = 1.0 if s.model.scale is None else float(s.model.scale.values[k])
+    covariance = s.signal**2 * tau * (s.M * s.spectrum) @ s.M.T + s.model.delta * _square(s.M)
     deviation = torch.sqrt(torch.diagonal(covariance))
     u = torch.zeros((1, len(s.M)), dtype=s.M.dtype, device=s.M.device)
     correlation = covariance / deviation / deviation[:, None]
-    result = average(u, deviation, correlation, s.model.activation, c.mean)
+    result = average(u, deviation, correlation, s.model.activation, s.model.scale_constants.mean)
     return result.second, s.width * (result.first / deviation)[:, None] * s.M, result.error
 
 
-def _over_points(s: Setting, points: Tensor) -> tuple[Tensor, Tensor, float]:
+def over_points(s: Setting, points: Tensor) -> tuple[Tensor, Tensor, float]:
+    """U, V at m = infinity of the network at the points, and the error bound."""
     norm = torch.linalg.vector_norm(s.M, dim=1)
     direction = s.M / norm[:, None]
     u = s.signal * points @ s.M.T
-    result = average(u, s.width * norm, direction @ direction.T, s.model.activation, s.model.constants.mean)
+    result = average(
+        u, s.width * norm, direction @ direction.T, s.model.activation, s.model.scale_constants.mean
+    )
     return result.second, result.first[:, None] * direction, result.error
 
 
-def _per_draw(s: Setting) -> Tensor:
-    """C_h = b^2 M M^T + s^2, the covariance that the noise adds."""
-    c = s.model.constants
-    return c.b**2 * _square(s.M) + c.s2 * _identity(s)
+def _per_draw(s: Setting, weights: Array | None = None) -> Tensor:
+    """C_h = b^2 M M^T + s^2, the covariance that the noise adds, mean over scales of given weights."""
+    return _mean(s, "b2", weights) * _square(s.M) + _mean(s, "s2", weights) * _identity(s)
+
+
+def _mean(s: Setting, name: str, weights: Array | None = None) -> float:
+    """Mean over scales of a constant; weights of the law unless others are given."""
+    c = s.model.scale_constants
+    values = c.b**2 if name == "b2" else getattr(c, name)
+    return float((c.weights if weights is None else weights) @ values)
+
+
+def _best(s: Setting) -> float:
+    """Loss of the exact score."""
+    tau = np.ones(1) if s.model.scale is None else s.model.scale.values
+    signal = s.signal**2 * tau[:, None] * s.spectrum.cpu().numpy()
+    return float(s.model.scale_constants.weights @ (signal / (signal + s.model.delta)).mean(axis=1))
 
 
 def _square(matrix: Tensor) -> Tensor:

@@ -17,7 +17,10 @@ FEATURES = ("nonlinear", "gaussian")
 
 @dataclass(frozen=True)
 class Setting:
-    """One draw of all that is random but the noise: M (p, d), data x (n, d); spectrum of Sigma (d,)."""
+    """One draw of all that is random but the noise: M (p, d), data x (n, d); spectrum of Sigma (d,).
+
+    atom (n,): which atom of the scale law each sample has (0 without a law); None for given data
+    """
 
     model: RandomFeatureModel
     features: str
@@ -27,6 +30,7 @@ class Setting:
     spectrum: Tensor
     noise_seed: np.random.SeedSequence
     omega_seed: np.random.SeedSequence
+    atom: npt.NDArray[np.int64] | None
 
     @property
     def signal(self) -> float:
@@ -58,6 +62,8 @@ def setting(
 ) -> Setting:
     """Draw the first layer and the data (Gaussian, Sigma = diag(quantiles(d)), unless ``x`` is given).
 
+    With a scale law the Gaussian samples are multiplied by sqrt(tau), tau drawn independently for each.
+
     First layer, data, noise and the twin's own noise have separate streams: the same seed gives the
     same M and x for every m and for both kinds of features, on every device; a larger p or n appends rows.
     """
@@ -66,14 +72,23 @@ def setting(
     p, n = sizes(model, d)
     choice("features", features, FEATURES)
     available(device)
-    streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(4)
+    streams = np.random.SeedSequence(whole("seed", seed, least=0)).spawn(5)
     spectrum = model.covariance.quantiles(d)
     first_layer = np.random.default_rng(streams[0]).standard_normal((p, d)) / math.sqrt(d)
     if x is None:
         if x_test is not None:
             raise ValueError("x_test is given but x is None, which is not allowed: give both or neither")
         data = np.random.default_rng(streams[1]).standard_normal((n, d)) * np.sqrt(spectrum)
+        atom = np.zeros(n, dtype=np.int64)
+        if model.scale is not None:
+            atom = model.scale.draw_atoms(n, np.random.default_rng(streams[4]))
+            data *= np.sqrt(model.scale.values[atom])[:, None]
     else:
+        if model.scale is not None and features == "gaussian":
+            raise ValueError(
+                "x is given, which is not allowed: the Gaussian twin of a scale law draws its data"
+            )
+        atom = None
         data = _points("x", x, n, d)
     test = None if x_test is None else tensor(_points("x_test", x_test, None, d), device)
     return Setting(
@@ -85,6 +100,7 @@ def setting(
         tensor(spectrum, device),
         streams[2],
         streams[3],
+        atom,
     )
 
 

@@ -2,6 +2,7 @@
 
 from rfcore.answers import ModeCurves
 from rfcore.theory.asymptotic import ThirdBulk, TwoBulks, third_bulk, two_bulks
+from rfcore.theory.conditional import class_kls, class_loss_curves, class_minimizers
 from rfcore.theory.decomposition import Decomposition, decomposition
 from rfcore.theory.derivations import (
     Saddle,
@@ -10,9 +11,10 @@ from rfcore.theory.derivations import (
     replica_gradient,
     replica_saddle,
 )
+from rfcore.theory.elliptical import scale_curves
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
 from rfcore.theory.inverse_map import RealCurve, real_curve
-from rfcore.theory.linear import KL, kl, renormalized_noise, restricted
+from rfcore.theory.linear import KL, renormalized_noise, restricted
 from rfcore.theory.linear_filters import OptimalStopping, OracleFilter, optimal_stopping, oracle_filter
 from rfcore.theory.linear_maps import (
     MapMoments,
@@ -43,7 +45,7 @@ from rfcore.theory.shares import Share, shares
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
 from rfcore.theory.transition import Transition, bulk_transition
-from rfcore.theory.verbs import loss_curves, minimizer, mode_curves
+from rfcore.theory.verbs import kl, loss_curves, minimizer, mode_curves
 from rfcore.theory.wide import WideMinimizer, wide_minimizer
 
 __all__ = [
@@ -79,6 +81,9 @@ __all__ = [
     "VarianceFactors",
     "WideMinimizer",
     "bulk_transition",
+    "class_kls",
+    "class_loss_curves",
+    "class_minimizers",
     "covariance_map",
     "decomposition",
     "denoiser_moments",
@@ -110,6 +115,7 @@ __all__ = [
     "restricted",
     "ridge_slope",
     "sampling_map_moments",
+    "scale_curves",
     "semicircle",
     "shares",
     "solve_pencil",

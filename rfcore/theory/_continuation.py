@@ -12,15 +12,17 @@ back to the arc when Newton's method does not contract from there.
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.theory._equations import Array, Parameters, newton
+from rfcore.theory._elliptical import EllipticalParameters
+from rfcore.theory._equations import Array, Parameters
 
+Equations = Parameters | EllipticalParameters
 Bools = npt.NDArray[np.bool_]
 TOLERANCE = 1e-12
 NEAR = 0.25  # relative change up to which a jump to the target is tried
 CHUNK = 400_000  # atoms x points in memory at once
 
 
-def solve(par: Parameters, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.float64]]:
+def solve(par: Equations, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.float64]]:
     """Solve at y = z - floor (N,), real or with Im y >= 0 (real means from above).
 
     Returns the unknowns (u, chi_1, chi_2) as a (3, N) array and the residual (N,).
@@ -35,13 +37,13 @@ def solve(par: Parameters, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.floa
     return x, residual
 
 
-def below_spectrum(par: Parameters, radius: npt.NDArray[np.float64]) -> tuple[Array, Array]:
+def below_spectrum(par: Equations, radius: npt.NDArray[np.float64]) -> tuple[Array, Array]:
     """Real solution and d log x/dy at y = -radius <= 0."""
     scale = radius + par.v2 + (par.s2 if par.eps else 0.0) + par.b2 + par.alpha2 * par.lam.max()
     x = np.ones((3, radius.size))
     x[0] = par.psi_p / scale
     for _ in range(200):
-        step, tangent, _ = newton(par, x, -radius)
+        step, tangent, _ = par.newton(x, -radius)
         biggest = np.max(np.abs(step))
         x = x * np.exp(np.clip(step, -1.5, 1.5))
         if biggest < 1e-13:
@@ -49,12 +51,12 @@ def below_spectrum(par: Parameters, radius: npt.NDArray[np.float64]) -> tuple[Ar
     return x, tangent
 
 
-def _solve_chunk(par: Parameters, y: Array) -> tuple[Array, npt.NDArray[np.float64]]:
+def _solve_chunk(par: Equations, y: Array) -> tuple[Array, npt.NDArray[np.float64]]:
     radius = np.abs(y)
     x, tangent = below_spectrum(par, radius)
     x = x.astype(np.complex128)
     slope = tangent * -radius  # d log x/d log(z - z_0)
-    _, _, residual = newton(par, x, y)
+    _, _, residual = par.newton(x, y)
     target = np.angle(y)
     moving = np.flatnonzero((target < np.pi) & (radius > 0))
     if moving.size:
@@ -65,7 +67,7 @@ def _solve_chunk(par: Parameters, y: Array) -> tuple[Array, npt.NDArray[np.float
 
 
 def _along_arc(
-    par: Parameters, x: Array, slope: Array, radius: Array, target: Array, y: Array
+    par: Equations, x: Array, slope: Array, radius: Array, target: Array, y: Array
 ) -> tuple[Array, npt.NDArray[np.float64]]:
     n = target.size
     answer, residual = np.empty_like(x), np.full(n, np.inf)
@@ -91,7 +93,7 @@ def _along_arc(
         new_gap = gap * factor
         guess = x * np.exp(-1j * (gap - new_gap) * slope)
         arm = radius[index] * np.exp(1j * (target[index] + new_gap))
-        step, tangent, _ = newton(par, guess, arm)
+        step, tangent, _ = par.newton(guess, arm)
         size = np.max(np.abs(step), axis=0)
         ok = size < 0.15
         moved = guess * (1 + step)
@@ -103,13 +105,13 @@ def _along_arc(
 
 
 def _polish(
-    par: Parameters, x: Array, y: Array, forced: Bools
+    par: Equations, x: Array, y: Array, forced: Bools
 ) -> tuple[Bools, Array, npt.NDArray[np.float64]]:
     """Newton's method at the target; good where it contracts at every step to the tolerance."""
     good = np.ones(y.size, dtype=bool)
     last = np.full(y.size, 0.3)
     for _ in range(12):
-        step, _, residual = newton(par, x, y)
+        step, _, residual = par.newton(x, y)
         size = np.max(np.abs(step), axis=0)
         settled = residual < 1e-15
         good &= (size < 0.5 * last) | settled | forced | (size < 1e-9)
@@ -120,7 +122,7 @@ def _polish(
     # At real z the conjugate of a solution is one too: next to an edge Newton's method may find that one.
     mirrored = forced & (np.imag(y) == 0) & (np.imag(x[0]) < 0)
     x = np.where(mirrored, np.conj(x), x)
-    _, tangent, residual = newton(par, x, y)
+    _, tangent, residual = par.newton(x, y)
     sign = (np.imag(x[0]) >= -1e-9 * np.abs(x[0])) & (np.imag(x[1]) <= 1e-9 * np.abs(x[1]))
     # In a gap dq/dx = <(lambda - x)^-2> >= q^2 (Jensen).  A real root inside a bulk, next to the complex
     # pair that is wanted, does not obey this.

@@ -51,6 +51,10 @@ class Parameters:
         """The point z below which U has no eigenvalue: s^2 at m = infinity, 0 otherwise."""
         return 0.0 if self.eps else self.s2
 
+    def newton(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """One Newton step, see :func:`newton`."""
+        return newton(self, x, y)
+
 
 @lru_cache(maxsize=256)
 def parameters(model: RandomFeatureModel) -> Parameters:

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from rfcore.answers import LossCurves
 from rfcore.checks import finite_array, refuse
 from rfcore.model import RandomFeatureModel
+from rfcore.theory import elliptical
 from rfcore.theory._continuation import TOLERANCE
 from rfcore.theory._contour import double, single, talbot
 from rfcore.theory._equations import Parameters, parameters
@@ -36,6 +37,8 @@ def loss_curves(model: RandomFeatureModel, tau: npt.ArrayLike) -> LossCurves:
     Source: chapter 9 of the book; for the spectrum Bonnaire et al. (2025), for the contour form
     of random-feature regression Bodin and Macris (2021).
     """
+    if model.scale is not None:
+        return elliptical.loss_curves(model, tau)
     times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "numbers >= 0")

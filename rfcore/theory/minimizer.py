@@ -6,6 +6,7 @@ import numpy as np
 
 from rfcore.answers import Minimizer
 from rfcore.model import RandomFeatureModel
+from rfcore.theory import elliptical
 from rfcore.theory._continuation import TOLERANCE, below_spectrum
 from rfcore.theory._equations import newton, parameters
 from rfcore.theory._traces import Solved, from_unknowns, pair, t_cross, t_empirical, t_test, t_train
@@ -32,6 +33,8 @@ def minimizer(model: RandomFeatureModel) -> Minimizer:
     Source: George et al. (2025) for m = 1 and infinity, Urfin et al. (2026) for any m; here by the
     two-point equivalents of chapter 9.
     """
+    if model.scale is not None:
+        return elliptical.minimizer(model)
     par = parameters(model)
     point = end_point(model)
     two = pair(par, point, point)

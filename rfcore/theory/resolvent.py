@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from rfcore.checks import finite_array, refuse
 from rfcore.model import RandomFeatureModel
+from rfcore.theory import _elliptical as elliptical
 from rfcore.theory._continuation import TOLERANCE, solve
-from rfcore.theory._equations import overlaps, parameters
+from rfcore.theory._equations import Parameters, overlaps, parameters
 
 Complex = npt.NDArray[np.complex128]
 Floats = npt.NDArray[np.float64]
@@ -22,7 +23,8 @@ class Resolvent:
 
     q = (1/p) tr R;  r = (1/p) tr(Sigma^1/2 M^T R M Sigma^1/2);  s = (1/p) tr(M^T R M), M = W/sqrt d;
     chi_1, chi_2: leave-one-out factors of a sample's mean over its noise draws and of its noise
-    contrasts (chi_2 = 1 at m = infinity, and is not used at m = 1).
+    contrasts (chi_2 = 1 at m = infinity, and is not used at m = 1).  With a scale law chi_1 stands for
+    E[chi_1 alpha^2]/E alpha^2 and chi_2 for E[zeta b^2]/E b^2.
     residual: the largest of |F|/sum of |terms| over the equations; converged: residual <= 1e-12
     on the branch that is connected to z = -infinity.
     """
@@ -58,12 +60,13 @@ def resolvent(model: RandomFeatureModel, z: npt.ArrayLike) -> Resolvent:
     """
     points = _points(z)
     flat = points.ravel()
-    par = parameters(model)
+    par = parameters(model) if model.scale is None else elliptical.elliptical_parameters(model)
     y = np.where(flat.imag < 0, np.conj(flat), flat) - par.floor
     if infinite_at_floor(model) and np.any(np.abs(y) <= 4 * np.finfo(float).eps * par.floor):
         raise refuse("z", par.floor, "a point off the atom and off the hard edge of the spectrum")
     x, residual = solve(par, y)
-    answers = [np.where(flat.imag < 0, np.conj(f), f) for f in (*overlaps(par, x), x[1], x[2])]
+    own = overlaps(par, x) if isinstance(par, Parameters) else elliptical.overlaps(par, x)
+    answers = [np.where(flat.imag < 0, np.conj(f), f) for f in (*own, x[1], x[2])]
     q, r, s, chi_1, chi_2 = (f.reshape(points.shape) for f in answers)
     residual = residual.reshape(points.shape)
     return Resolvent(points, q, r, s, chi_1, chi_2, residual, residual <= TOLERANCE)
@@ -98,7 +101,7 @@ def infinite_at_floor(model: RandomFeatureModel) -> bool:
 
 def _rank_ratio(model: RandomFeatureModel) -> float:
     """Number of independent directions beyond the floor, divided by p (may exceed 1)."""
-    linear = model.constants.v2 == 0
+    linear = not np.any(model.scale_constants.v2)
     if math.isinf(model.noise_draws):
         # b M has rank d; each sample adds one direction unless its feature is linear in it.
         return (1 if linear else 1 + model.psi_n) / model.psi_p
