@@ -16,6 +16,7 @@ One question, two answers.  A frozen question says everything about a problem:
 import importlib
 from typing import Any
 
+from rfcore.conditional import ConditionalModel
 from rfcore.descent import Descent
 from rfcore.gaussian import GaussianConstants
 from rfcore.model import Covariance, LinearModel, RandomFeatureModel
@@ -24,6 +25,7 @@ from rfcore.progress import progress
 __version__ = "0.1.0"
 _ROOMS = ("theory", "simulation", "diffusion", "datasets", "images", "gaussian", "results", "sweep", "book")
 __all__ = [
+    "ConditionalModel",
     "Covariance",
     "Descent",
     "GaussianConstants",

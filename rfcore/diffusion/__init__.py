@@ -23,6 +23,14 @@ from rfcore.diffusion.collapse import (
     speciation_time,
 )
 from rfcore.diffusion.gaussian_flow import FlowMoments, moments, step_law, strong_error, wrong_start
+from rfcore.diffusion.guidance import (
+    GuidedMoments,
+    GuidedScore,
+    decision_times,
+    guided_classes,
+    guided_moments,
+    tilted_classes,
+)
 from rfcore.diffusion.memorization import (
     Estimate,
     MemorizedFraction,
@@ -52,6 +60,8 @@ __all__ = [
     "FiniteSizeLaw",
     "FlowMoments",
     "GaussianScore",
+    "GuidedMoments",
+    "GuidedScore",
     "METHODS",
     "MemorizedFraction",
     "MixtureScore",
@@ -60,6 +70,7 @@ __all__ = [
     "argmax_law",
     "coefficients",
     "collapse_time",
+    "decision_times",
     "denoised",
     "excess_entropy",
     "finite_size_law",
@@ -67,6 +78,8 @@ __all__ = [
     "flow_factor",
     "forward",
     "gaussian_collapse_time",
+    "guided_classes",
+    "guided_moments",
     "information",
     "memorized_fraction",
     "mode_variance",
@@ -82,6 +95,7 @@ __all__ = [
     "step",
     "step_law",
     "strong_error",
+    "tilted_classes",
     "trajectory",
     "weight_statistics",
     "wrong_start",

@@ -7,13 +7,15 @@ import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer, ModeCurves
 from rfcore.checks import refuse
+from rfcore.conditional import ConditionalModel
 from rfcore.descent import Descent
 from rfcore.model import LinearModel, RandomFeatureModel
-from rfcore.simulation import dynamics, linear, optimizers
+from rfcore.simulation import conditional, dynamics, linear, optimizers
 from rfcore.simulation.features import moments
 from rfcore.simulation.linear_draws import population
 from rfcore.simulation.modes import linear_modes, random_feature_modes
 from rfcore.simulation.setting import sizes
+from rfcore.theory.linear import KL
 
 Question = RandomFeatureModel | LinearModel
 KNOWN = "a RandomFeatureModel or a LinearModel"
@@ -23,17 +25,24 @@ KNOWN = "a RandomFeatureModel or a LinearModel"
 def realized(model: RandomFeatureModel, d: int) -> RandomFeatureModel: ...
 @overload
 def realized(model: LinearModel, d: int, x: npt.ArrayLike | None = None) -> LinearModel: ...
-def realized(model: Question, d: int, x: npt.ArrayLike | None = None) -> Question:
+@overload
+def realized(model: ConditionalModel, d: int) -> ConditionalModel: ...
+def realized(
+    model: Question | ConditionalModel, d: int, x: npt.ArrayLike | None = None
+) -> Question | ConditionalModel:
     """The question that a simulation at dimension d really asks.
 
     RandomFeatureModel: psi_p = p/d, psi_n = n/d with whole p, n.  LinearModel: gamma = d/n with whole n, and
     the covariance that occurs at d, the atoms that ``quantiles(d)`` meets with their multiplicities; with a
-    data set x (N, d) the covariance of x, one atom per eigenvector, ascending.
+    data set x (N, d) the covariance of x, one atom per eigenvector, ascending.  ConditionalModel: whole n_k,
+    :func:`rfcore.simulation.conditional.realized`.
     """
     if isinstance(model, LinearModel):
         return population(model, d, x=x).model
     if x is not None:
         raise ValueError("x is given, which is not allowed: data change the question of a LinearModel only")
+    if isinstance(model, ConditionalModel):
+        return conditional.realized(model, d)
     p, n = sizes(model, d)
     return dataclasses.replace(model, psi_p=p / d, psi_n=n / d)
 
@@ -71,7 +80,13 @@ def loss_curves(
     x: npt.ArrayLike | None = None,
     x_test: npt.ArrayLike | None = None,
 ) -> LossCurves: ...
-def loss_curves(model: Question | Descent, tau: npt.ArrayLike, *args: Any, **kwargs: Any) -> LossCurves:
+@overload
+def loss_curves(
+    model: ConditionalModel, tau: npt.ArrayLike, d: int, *args: Any, **kwargs: Any
+) -> LossCurves: ...
+def loss_curves(
+    model: Question | Descent | ConditionalModel, tau: npt.ArrayLike, *args: Any, **kwargs: Any
+) -> LossCurves:
     """Losses at the times tau of gradient flow, at dimension d.
 
     RandomFeatureModel, ``loss_curves(model, tau, d, seed, features="nonlinear", device="cpu", x=None,
@@ -83,7 +98,11 @@ def loss_curves(model: Question | Descent, tau: npt.ArrayLike, *args: Any, **kwa
 
     Descent: one draw as for a RandomFeatureModel, tau are numbers of steps, see
     :func:`rfcore.simulation.optimizers.loss_curves`.
+
+    ConditionalModel: means over classes, see :func:`rfcore.simulation.conditional.class_loss_curves`.
     """
+    if isinstance(model, ConditionalModel):
+        return conditional.loss_curves(model, tau, *args, **kwargs)
     if isinstance(model, LinearModel):
         return linear.loss_curves(model, tau, *args, **kwargs)
     if isinstance(model, Descent):
@@ -111,16 +130,45 @@ def minimizer(
     x: npt.ArrayLike | None = None,
     mean: str = "known",
 ) -> Minimizer: ...
-def minimizer(model: Question, *args: Any, **kwargs: Any) -> Minimizer:
+@overload
+def minimizer(model: ConditionalModel, d: int, *args: Any, **kwargs: Any) -> Minimizer: ...
+def minimizer(model: Question | ConditionalModel, *args: Any, **kwargs: Any) -> Minimizer:
     """The losses at tau = infinity, at dimension d.
 
     RandomFeatureModel, ``minimizer(model, d, seed, features="nonlinear", device="cpu", x=None,
     x_test=None)``: one draw.  LinearModel, ``minimizer(model, d, draws, seed, device="cpu", x=None,
     mean="known")``: mean over training sets, see :func:`rfcore.simulation.linear.minimizer`.
+
+    ConditionalModel: means over classes, see :func:`rfcore.simulation.conditional.class_minimizers`.
     """
+    if isinstance(model, ConditionalModel):
+        return conditional.minimizer(model, *args, **kwargs)
     if isinstance(model, LinearModel):
         return linear.minimizer(model, *args, **kwargs)
     return _random_feature_minimizer(model, *args, **kwargs)
+
+
+@overload
+def kl(
+    model: LinearModel,
+    d: int,
+    draws: int,
+    seed: int,
+    device: str = "cpu",
+    x: npt.ArrayLike | None = None,
+    mean: str = "known",
+) -> KL: ...
+@overload
+def kl(model: ConditionalModel, d: int, *args: Any, **kwargs: Any) -> KL: ...
+def kl(model: LinearModel | ConditionalModel, *args: Any, **kwargs: Any) -> KL:
+    """KL divergences per dimension between the generated law and that of the data, mean over training sets.
+
+    LinearModel: :func:`rfcore.simulation.linear.kl`; ConditionalModel: means over classes,
+    :func:`rfcore.simulation.conditional.kl`.
+    """
+    if isinstance(model, ConditionalModel):
+        return conditional.kl(model, *args, **kwargs)
+    return linear.kl(model, *args, **kwargs)
 
 
 @overload
