@@ -16,6 +16,7 @@ One question, two answers.  A frozen question says everything about a problem:
 import importlib
 from typing import Any
 
+from rfcore._scale import ScaleLaw
 from rfcore.conditional import ConditionalModel
 from rfcore.descent import Descent
 from rfcore.gaussian import GaussianConstants
@@ -31,6 +32,7 @@ __all__ = [
     "GaussianConstants",
     "LinearModel",
     "RandomFeatureModel",
+    "ScaleLaw",
     "progress",
     *_ROOMS,
 ]

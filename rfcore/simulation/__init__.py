@@ -32,6 +32,7 @@ from rfcore.simulation.linear_maps import (
 from rfcore.simulation.partition import log_partition
 from rfcore.simulation.pencil import DrawnPencil, draw_pencil
 from rfcore.simulation.ridge import optimal_ridge
+from rfcore.simulation.scales import scale_curves
 from rfcore.simulation.setting import setting
 from rfcore.simulation.shares import shares
 from rfcore.simulation.verbs import kl, loss_curves, minimizer, mode_curves, realized
@@ -68,6 +69,7 @@ __all__ = [
     "realized",
     "restricted",
     "sampling_map_moments",
+    "scale_curves",
     "shares",
     "spectrum",
     "split_agreement",

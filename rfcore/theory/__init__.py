@@ -11,6 +11,7 @@ from rfcore.theory.derivations import (
     replica_gradient,
     replica_saddle,
 )
+from rfcore.theory.elliptical import scale_curves
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
 from rfcore.theory.inverse_map import RealCurve, real_curve
 from rfcore.theory.linear import KL, renormalized_noise, restricted
@@ -114,6 +115,7 @@ __all__ = [
     "restricted",
     "ridge_slope",
     "sampling_map_moments",
+    "scale_curves",
     "semicircle",
     "shares",
     "solve_pencil",
