@@ -23,6 +23,7 @@ from rfcore.checks import finite_array, refuse
 from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.theory._contour import single, talbot
 from rfcore.theory._equations import Parameters, parameters
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory._kappa import complex_kappa, real_kappa
 from rfcore.theory._traces import Solved, Triple, all_pairs, population, solved
 from rfcore.theory.linear_spectrum import spectral_rule
@@ -46,6 +47,7 @@ def random_feature_modes(model: RandomFeatureModel, tau: npt.ArrayLike) -> ModeC
 
     ``error`` is the largest change between two contours.  Raises ValueError for negative or infinite times.
     """
+    gaussian_only(model)
     times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "numbers >= 0")
@@ -111,6 +113,7 @@ def linear_modes(model: LinearModel, tau: npt.ArrayLike) -> ModeCurves:
 
     Raises ValueError for negative times and nan.  Source: chapters 11 and 19 of the book.
     """
+    gaussian_only(model)
     times = flow_times(tau)
     rule = spectral_rule(model.covariance, model.gamma)
     a, b, lam = model.signal, model.noise, model.covariance.eigenvalues
