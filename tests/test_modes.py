@@ -1,6 +1,5 @@
 """Gradient flow mode by mode: theory against sum rules, other formulas, and drawn networks."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -39,9 +38,8 @@ def test_modes_of_a_network_add_up_to_its_losses(
     bound = 1e-10 + 3 * (modes.error + total.error)
     for name in ("train", "test"):
         assert np.all(np.abs(getattr(modes, name) @ law.weights - getattr(total, name)) < bound)
-    assert modes.excess @ law.weights == pytest.approx(
-        total.score_error * model.delta, abs=float(bound.max())
-    )
+    score = modes.excess @ law.weights / model.delta
+    assert np.all(np.abs(score - total.score_error) < bound / model.delta)
 
 
 @settings(max_examples=15, derandomize=True, deadline=None)
@@ -56,7 +54,7 @@ def test_modes_of_a_linear_denoiser_add_up_to_its_losses(
 
 
 def test_many_linear_features_are_the_linear_denoiser() -> None:
-    """Two derivations: V^T R Ut R V of features, and Q Sigma Q of covariances; the rest is of order 1/psi_p."""
+    """Two derivations, V^T R Ut R V of features and Q Sigma Q of covariances; the rest is O(1/psi_p)."""
     z, n = 0.2, 1.5
     t = math.log1p(z) / 2
     linear = T.mode_curves(rf.LinearModel(1 / n, z, LAW), TIMES[1:5])
@@ -72,24 +70,15 @@ def test_many_linear_features_are_the_linear_denoiser() -> None:
 
 
 def test_the_end_of_a_linear_mode_is_bias_and_variance() -> None:
-    """z test_k = lambda (1 - m)^2 + z m^2 + sum_j Var(D_kj)(lambda_j + z), with the variance of chapter 12."""
+    """z test_k = lambda (1 - m)^2 + z m^2 + sum_j Var(D_kj)(lambda_j + z), the variance of chapter 12."""
     law = rf.Covariance(np.linspace(0.2, 3, 40))
-    model = rf.LinearModel(0.6, 0.3, law, ridge=0.1)
-    modes = T.mode_curves(model, math.inf)
-    lam, z, kappa = law.eigenvalues, 0.3, T.renormalized_noise(law, 0.6, model.c)
-    m = lam / (lam + kappa)
+    lam, z, model = law.eigenvalues, 0.3, rf.LinearModel(0.6, 0.3, law)
+    m = lam / (lam + T.renormalized_noise(law, 0.6, z))
     across = T.variance_factors(model, np.eye(40)[:, None, :], np.eye(40)[None, :, :]).product
-    spread = 0.6 * np.mean(across * (lam + z), axis=1)
-    want = (lam * (1 - m) ** 2 + z * m**2 + spread) / z
-    gain = m + (model.c - z) / model.c * kappa / (lam + kappa)
-    np.testing.assert_allclose(modes.mean, gain, atol=1e-9)
-    exact = T.mode_curves(dataclasses.replace(model, ridge=0.0), math.inf)
-    kappa = T.renormalized_noise(law, 0.6, z)
-    m = lam / (lam + kappa)
-    plain = dataclasses.replace(model, ridge=0.0)
-    across = T.variance_factors(plain, np.eye(40)[:, None, :], np.eye(40)[None, :, :]).product
     want = (lam * (1 - m) ** 2 + z * m**2 + 0.6 * np.mean(across * (lam + z), axis=1)) / z
-    np.testing.assert_allclose(exact.test, want, rtol=1e-9)
+    modes = T.mode_curves(model, math.inf)
+    np.testing.assert_allclose(modes.mean, m, atol=1e-9)
+    np.testing.assert_allclose(modes.test, want, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("draws", "ridge"), [(math.inf, 0.0), (2, 0.05)])
