@@ -88,6 +88,26 @@ class ModeCurves:
         """test - best, the loss of mode k above that of the exact score."""
         return self.test - self.best
 
+    def passing(self, values: Array, level: Array | float) -> Array:
+        """When each mode of values (T, K) first passes its level, (K,), linear in log tau; nan if never.
+
+        Upwards where the first value is below the level, downwards where it is above.
+        Raises ValueError unless tau is one row of increasing times > 0.
+        """
+        tau = np.asarray(self.tau)
+        if tau.ndim != 1 or tau.size < 2 or np.any(np.diff(tau) <= 0) or tau[0] <= 0:
+            raise ValueError("tau is not allowed: one row of increasing times > 0")
+        away = np.asarray(values) - level
+        away = away * -np.sign(away[0])
+        there = np.argmax(away >= 0, axis=0)
+        mode = np.arange(away.shape[1])
+        before = np.maximum(there - 1, 0)
+        low, high = away[before, mode], away[there, mode]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            part = low / (low - high)
+        when = np.log(tau[before]) + part * (np.log(tau[there]) - np.log(tau[before]))
+        return np.where(there > 0, np.exp(when), np.nan)
+
 
 @dataclass(frozen=True, eq=False)
 class ScaleCurves:
