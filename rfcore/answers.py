@@ -103,10 +103,9 @@ class ModeCurves:
         mode = np.arange(away.shape[1])
         before = np.maximum(there - 1, 0)
         low, high = away[before, mode], away[there, mode]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            part = low / (low - high)
+        part = low / np.where(there > 0, low - high, 1)
         when = np.log(tau[before]) + part * (np.log(tau[there]) - np.log(tau[before]))
-        return np.where(there > 0, np.exp(when), np.nan)
+        return np.where(there > 0, np.exp(np.where(there > 0, when, 0)), np.nan)
 
 
 @dataclass(frozen=True, eq=False)

@@ -160,3 +160,18 @@ def test_cosines_are_the_modes_of_a_membrane_with_free_edges() -> None:
     values = np.sum(waves.basis * stretched, axis=0)
     np.testing.assert_allclose(stretched, waves.basis * values, atol=1e-13)
     assert np.all(np.diff(waves.frequency) >= 0) and waves.frequency[0] == 0
+
+
+def test_passing_times() -> None:
+    """A mode that relaxes as exp(-tau/k) is half learned at k log 2; one that stops short never is."""
+    tau = np.geomspace(0.01, 100, 2000)
+    k = np.array([0.5, 1.0, 3.0])
+    rising = -np.expm1(-tau[:, None] / k)
+    rising = np.column_stack([rising, 0.4 * rising[:, 0]])
+    four = np.ones(4)
+    curves = rf.theory.ModeCurves(tau, four, 1 - rising / 2, rising, rising, four / 2, four, 0.0)
+    np.testing.assert_allclose(curves.passing(curves.learned, 0.5)[:3], k * math.log(2), rtol=1e-4)
+    np.testing.assert_allclose(curves.passing(curves.mean, 0.75)[:3], k * math.log(2), rtol=1e-4)
+    assert math.isnan(curves.passing(curves.learned, 0.5)[3])
+    with pytest.raises(ValueError, match="one row of increasing times"):
+        T.mode_curves(rf.RandomFeatureModel(1, 1, 1), 1.0).passing(np.ones((1, 1)), 0.5)
