@@ -23,6 +23,10 @@ class Subset:
     train : float32 (n, C, H, W);  test : float32 (tests, C, H, W)
     train_labels, test_labels : int64 (n,), (tests,), or None
     scale : "pm1" or "paper";  mean : the scalar that scale "paper" removed (0.0 for "pm1")
+
+    >>> subset = rf.datasets.digits().subset(n=16)
+    >>> subset.train.shape, subset.test.shape, subset.mean
+    ((16, 1, 8, 8), (512, 1, 8, 8), 0.0)
     """
 
     train: Pixels
@@ -51,6 +55,10 @@ class Dataset:
     labels : int64 (N,), the class of each picture, or None
 
     All arrays are read-only.
+
+    >>> digits = rf.datasets.digits()
+    >>> digits.images.shape, digits.x.shape, len(digits.test)
+    ((1797, 1, 8, 8), (1797, 64), 512)
     """
 
     name: str
@@ -73,6 +81,9 @@ class Dataset:
 
         Splits of one size are disjoint; sets of split 0 are nested in n; none meets ``test``.
         Raises ValueError when there are too few samples.
+
+        >>> rf.datasets.digits().train(n=4, split=1).shape
+        (4,)
         """
         n, split = whole("n", n), whole("split", split, least=0)
         available = self.order.size - self.tests
@@ -93,6 +104,9 @@ class Dataset:
         paper : values in [0, 1] minus one scalar, the mean over all pixels of the *training* pictures, as
             in Bonnaire et al. (2025).  The signal is half as strong, so that the same noise level means a
             lower signal-to-noise ratio: training times at the two scales are not comparable.
+
+        >>> rf.datasets.digits().subset(n=16, scale="paper").train.shape
+        (16, 1, 8, 8)
         """
         choice("scale", scale, SCALES)
         mine = self.train(n, split)

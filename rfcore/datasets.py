@@ -56,6 +56,12 @@ def digits() -> Dataset:
     The population is the set of all 1,797: a training set of n is drawn from it *without* replacement,
     so that comparisons with n independent draws want n much smaller.  Sigma is singular: three pixels
     are the same in every picture.
+
+    Raises nothing.
+
+    >>> digits = rf.datasets.digits()
+    >>> digits.x.shape, digits.covariance.eigenvalues.shape
+    ((1797, 64), (64,))
     """
     from sklearn.datasets import load_digits
 
@@ -79,6 +85,12 @@ def patches(size: int = 16) -> Dataset:
 
     The held-out patches come from the same two photographs, and patches next to each other are correlated:
     this is real data, not independent draws.
+
+    Raises ValueError for a size below 2, or so large that too few patches are left.
+
+    >>> patches = rf.datasets.patches(size=8)
+    >>> patches.images.shape[1:], patches.x.shape[1]
+    ((1, 8, 8), 64)
     """
     s = whole("size", size, least=2)
     photos = photographs()
@@ -103,6 +115,14 @@ def mnist(path: str | Path, size: int = 32, tests: int = 1808) -> Dataset:
     tests : number of held-out pictures; 1,808 leave 8,192 of the 10,000 in the published test file
 
     Raises ValueError for a file whose header or length is wrong, or whose labels are not as many.
+
+    >>> import pathlib, struct, tempfile
+    >>> pixels = np.zeros((40, 28, 28), dtype=np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "train-images-idx3-ubyte")
+    ...     _ = path.write_bytes(struct.pack(">4i", 2051, 40, 28, 28) + pixels.tobytes())
+    ...     rf.datasets.mnist(path, tests=8).images.shape
+    (40, 1, 32, 32)
     """
     if size not in (16, 28, 32):
         raise refuse("size", size, "16, 28 or 32")
@@ -123,12 +143,22 @@ def mnist(path: str | Path, size: int = 32, tests: int = 1808) -> Dataset:
 def folder(path: str | Path, size: int = 32, tests: int = 2048) -> Dataset:
     """Any folder of pictures (for instance CelebA's img_align_celeba) as grey squares, d = size^2.
 
+    path : of the folder;  size : side of the squares;  tests : number of held-out pictures
+
     Each picture: luminance 0.299 R + 0.587 G + 0.114 B, shorter side resized to ``size`` by areas, centre
     crop, rounded to bytes.  Files are taken in natural order of their names, subfolders included.
 
     The squares are computed once and kept in the user's cache folder, under a hash of the list of files
     (names, lengths, dates) and of ``size``.  Memory: 12 bytes per pixel of all squares.
     Raises ValueError for a folder without pictures, and names a file that cannot be read as one.
+
+    >>> import pathlib, tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for k in range(12):
+    ...         Image.new("RGB", (20, 30), (20 * k, 5 * k, 0)).save(pathlib.Path(folder, f"{k}.png"))
+    ...     rf.datasets.folder(folder, size=8, tests=4).images.shape
+    (12, 1, 8, 8)
     """
     root, side = Path(path), whole("size", size)
     grey = squares(root, side)
@@ -140,6 +170,15 @@ def array_file(path: str | Path, tests: int = 2048) -> Dataset:
 
     images : uint8 (N, H, W) or (N, C, H, W);  optionally labels : (N,) integers, and
     order : (N,), a permutation (else a fixed one is drawn).  Nothing in the file is ever executed.
+
+    Raises ValueError for a file that is no ``.npz`` file or has other arrays.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "grey.npz")
+    ...     np.savez(path, images=np.arange(40 * 16, dtype=np.uint8).reshape(40, 4, 4))
+    ...     rf.datasets.array_file(path, tests=8).images.shape
+    (40, 1, 4, 4)
     """
     file = Path(path)
     try:

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from rfcore._commands import PAPERS, announce, renewal
 from rfcore.checks import nonnegative, refuse
 
+__all__ = ["Stored", "load", "names", "provenance", "save", "survey", "verify"]
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 REQUIRED = ("command", "seed", "device", "commit", "versions", "seconds")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -36,7 +37,15 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date inside the file: the same contents
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A stored result.  The arrays are read-only; ``sha256`` covers them and the provenance."""
+    """A stored result.
+
+    name : without ending;  arrays : by name, read-only;  provenance : by name, see :func:`provenance`
+    sha256 : covers arrays and provenance
+
+    >>> result = rf.results.load("features-digits")
+    >>> sorted(result.provenance)[:3], len(result.sha256)
+    (['about', 'accuracy_on_its_own_pictures', 'accuracy_on_pictures_never_seen'], 64)
+    """
 
     name: str
     arrays: Mapping[str, npt.NDArray[Any]]
@@ -55,6 +64,12 @@ def provenance(command: str, seed: Any, seconds: float, device: str = "cpu", **m
     more : whatever else a reader needs, as plain JSON values (settings, the meaning of axes)
 
     The platform is the system and the processor's family; no host, user or path is recorded.
+
+    Returns a dictionary for :func:`save`.  Raises ValueError unless seconds >= 0.
+
+    >>> facts = rf.results.provenance("python -m rfcore experiment x", seed=0, seconds=1.5)
+    >>> sorted(facts)
+    ['command', 'commit', 'date', 'device', 'platform', 'python', 'seconds', 'seed', 'versions']
     """
     names = ("numpy", "scipy", "torch")
     return {
@@ -80,6 +95,13 @@ def save(
     provenance : JSON values with at least command, seed, device, commit, versions and seconds.
 
     Raises ValueError for anything else, before anything is written.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     facts = rf.results.provenance("by hand", seed=0, seconds=0.0)
+    ...     saved = rf.results.save("one", {"x": np.arange(3)}, facts, pathlib.Path(folder))
+    ...     saved.sha256 == rf.results.load("one", pathlib.Path(folder)).sha256
+    True
     """
     path = _path(name, folder)
     held = {_key(key): _plain(key, value) for key, value in arrays.items()}
@@ -104,8 +126,13 @@ def save(
 def load(name: str, folder: Path = FOLDER) -> Stored:
     """Read a stored result and verify its checksum; nothing in the file is ever executed.
 
+    name : without ending;  folder : where the file is, the book's data if left out
+
     Raises FileNotFoundError naming what there is, and ValueError, which says how to compute the result again,
     if the file is damaged or was changed.
+
+    >>> rf.results.load("features-digits").provenance["command"]
+    'python -m rfcore.images._features'
     """
     path = _path(name, folder)
     if not path.exists():
@@ -123,9 +150,16 @@ def load(name: str, folder: Path = FOLDER) -> Stored:
 
 
 def verify(name: str | None = None, folder: Path = FOLDER) -> tuple[str, ...]:
-    """Recompute the checksum of one stored result, or of all, and return the names that were verified.
+    """Recompute the checksum of one stored result, or of all.
+
+    name : without ending, None for all;  folder : where the files are, the book's data if left out
+
+    Returns the names that were verified.
 
     Raises ValueError that lists every file which is damaged, FileNotFoundError for an unknown name.
+
+    >>> rf.results.verify("features-digits")
+    ('features-digits',)
     """
     wanted = names(folder) if name is None else (name,)
     complaints = []
@@ -144,6 +178,12 @@ def survey(folder: Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
     Names are relative to ``folder``: ``images/curves``.  Every file ``.npz`` has to be a stored result.
     Raises FileNotFoundError if there is no such folder.
+
+    Returns two lists of names: the files that hold, and a complaint for each of the others.
+
+    >>> good, bad = rf.results.survey()
+    >>> "features-digits" in good, bad
+    (True, ())
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"folder = {str(folder)!r} is not there")
@@ -167,7 +207,13 @@ def survey(folder: Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def names(folder: Path = FOLDER) -> tuple[str, ...]:
-    """The names of all stored results, sorted."""
+    """The names of all stored results, sorted.
+
+    Returns them without the ending.  Raises nothing: a folder that is not there has none.
+
+    >>> "features-digits" in rf.results.names()
+    True
+    """
     return tuple(sorted(path.stem for path in folder.glob("*.npz") if NAME.fullmatch(path.stem)))
 
 

@@ -28,7 +28,15 @@ PLANS = Path(__file__).resolve().parent / "sweeps"
 
 @dataclass(frozen=True)
 class Failure:
-    """A point without a result: its name and arguments, why, how to try it alone, and the traceback."""
+    """A point without a result.
+
+    name, point : of the point, and its arguments
+    reason : why, in a line;  command : how to try it alone;  details : the traceback
+
+    >>> failure = rf.sweep.Failure("point-1", {"d": 0}, "ValueError: d = 0", "python -m rfcore ...")
+    >>> failure.name, failure.point
+    ('point-1', {'d': 0})
+    """
 
     name: str
     point: Mapping[str, Any]
@@ -39,7 +47,19 @@ class Failure:
 
 @dataclass(frozen=True)
 class Swept:
-    """names : of all points, in the order of the grid;  skipped : found stored;  computed : new."""
+    """What a sweep did.
+
+    folder : where the results are
+    names : of all points, in the order of the grid;  skipped : found stored;  computed : new
+    failures : the points without a result
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     grid = {"d": 16, "psi_n": [2, 4], "taus": 3}
+    ...     swept = rf.sweep.run("random-feature-losses", grid, pathlib.Path(folder), workers=0)
+    >>> len(swept.names), len(swept.computed), swept.skipped, swept.failures
+    (2, 2, (), ())
+    """
 
     folder: Path
     names: tuple[str, ...]
@@ -53,7 +73,11 @@ class Swept:
 
 
 class SweepFailed(RuntimeError):
-    """Some points have no result; all others are stored.  ``swept`` says which."""
+    """Some points have no result; all others are stored.  ``swept`` says which.
+
+    >>> issubclass(rf.sweep.SweepFailed, RuntimeError)
+    True
+    """
 
     def __init__(self, swept: Swept) -> None:
         self.swept = swept
@@ -63,7 +87,15 @@ class SweepFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep that has been written down: see :func:`read_plan`."""
+    """A sweep that has been written down: see :func:`read_plan`.
+
+    name : that of the file;  experiment : its name
+    points : arguments of each;  folder : for results
+
+    >>> plan = rf.sweep.read_plan("random-feature-losses")
+    >>> plan.experiment, len(plan.points) > 1
+    ('random-feature-losses', True)
+    """
 
     name: str
     experiment: str
@@ -98,6 +130,14 @@ def run(
     A script that calls this needs the usual ``if __name__ == "__main__":``.
 
     Raises SweepFailed at the end if points have failed, ConnectionError for a scheduler that does not answer.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     grid = {"d": 16, "psi_n": [2, 4], "taus": 3}
+    ...     swept = rf.sweep.run("random-feature-losses", grid, pathlib.Path(folder), workers=0)
+    ...     again = rf.sweep.run("random-feature-losses", grid, pathlib.Path(folder), workers=0)
+    >>> len(swept.computed), len(again.computed), len(again.skipped)
+    (2, 0, 2)
     """
     task, where, workers = task_of(experiment), Path(folder), whole("workers", workers, least=0)
     points = points_of(task, grid, command)
@@ -136,6 +176,8 @@ def run(
 def read_plan(source: str | Path) -> Plan:
     """A sweep from a TOML file, or one of those that come with the package, by name.
 
+    source : path of the file, or the name
+
         experiment = "random-feature-losses"
         folder = "runs/losses"          # if left out: runs/ and the file's name
 
@@ -144,6 +186,11 @@ def read_plan(source: str | Path) -> Plan:
         d = 64
 
     Several tables [[grid]] are one sweep, for instance with more steps for larger n.
+
+    Raises ValueError for a file that is not there, is no TOML, or is no sweep.
+
+    >>> rf.sweep.read_plan("random-feature-losses").experiment
+    'random-feature-losses'
     """
     path = Path(source)
     if not path.suffix:

@@ -13,7 +13,13 @@ SEED_SHIFT = "RFCORE_SEED_SHIFT"
 
 
 class CheckFailed(AssertionError):
-    """A displayed result disagrees with its independent computation by more than its tolerance."""
+    """A displayed result disagrees with its independent computation by more than its tolerance.
+
+    >>> rf.book.check("eq-sum", error=0.5, tolerance=0.1)
+    Traceback (most recent call last):
+        ...
+    rfcore.book.check.CheckFailed: eq-sum fails: error 0.5 is not <= tolerance 0.1
+    """
 
 
 def check(label: str, error: npt.ArrayLike, tolerance: float) -> None:
@@ -30,6 +36,12 @@ def check(label: str, error: npt.ArrayLike, tolerance: float) -> None:
 
     Raises CheckFailed (an AssertionError) if the error is larger or not finite, ValueError for an
     empty label or error and for a tolerance that is not a finite number > 0.
+
+    Returns nothing.
+
+    >>> rf.book.check("eq-sum", error=2 + 2 - 4, tolerance=1e-12)
+    eq-sum holds (tolerance 1e-12)
+    measured 0.0e+00
     """
     if not isinstance(label, str) or not label.strip() or "\n" in label:
         raise refuse("label", label, "one line of text")
@@ -46,6 +58,11 @@ def seed(base: int) -> int:
 
     Every random number of a chapter starts here, so that the chapter can be run again with other
     draws and its tolerances can be seen to hold for them.
+
+    Returns a whole number.  Raises ValueError unless base and the variable are integers >= 0.
+
+    >>> rf.book.seed(3) % 1000
+    3
     """
     shift = os.environ.get(SEED_SHIFT, "0")
     if not re.fullmatch(r"[0-9]+", shift):

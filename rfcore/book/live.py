@@ -16,6 +16,15 @@ def live(function: Callable[..., Any], **ranges: Any) -> None:
         a list for a slider through its members; anything else that ipywidgets.interact accepts
 
     Needs a running notebook: in the static book the cell's output is left out.
+
+    Returns nothing.  Raises ValueError for no control, an empty list, and unless low < high.
+
+    >>> def draw(n):
+    ...     print(f"n = {n}")
+    >>> rf.book.live(draw)
+    Traceback (most recent call last):
+        ...
+    ValueError: ranges = {} is not allowed: at least one keyword, for instance psi_n=(1.0, 16.0)
     """
     from ipywidgets import interact
 

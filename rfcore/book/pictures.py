@@ -51,6 +51,15 @@ def picture_slider(
     values, label, alt, readout, start, second : as in :func:`slider_figure`
 
     Raises ValueError naming the argument; also when the figure would exceed 150 kB.
+
+    Returns a :class:`SliderFigure`.
+
+    >>> figure = rf.book.picture_slider(
+    ...     rf.datasets.digits().images[:6].reshape(2, 1, 3, 8, 8), rows=["digits"], values=[1, 2],
+    ...     label="page", alt="Three digits.", readout=["The first three.", "The next three."],
+    ... )
+    >>> figure.text
+    'Pictures with a slider (page, 2 positions): Three digits.'
     """
     controls, steps = positions(values, label, start, second)
     describe(steps, readout, alt, (*rows, *(control["label"] for control in controls)))

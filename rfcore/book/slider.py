@@ -27,7 +27,19 @@ _REACH = 4  # boxes beyond the frame that a coordinate may lie; the SVG clips
 
 @dataclass(frozen=True)
 class SliderFigure:
-    """What :func:`slider_figure` returns; notebooks show ``html``, other front ends ``text``."""
+    """What :func:`slider_figure` returns; notebooks show ``html``, other front ends ``text``.
+
+    payload : the numbers that the figure draws, by name
+
+    >>> x = np.linspace(0, 1, 20)
+    >>> frames = [(x, x**k) for k in (1, 2)]
+    >>> figure = rf.book.slider_figure(
+    ...     [{"kind": "line", "frames": frames}], values=[1, 2], label="power", alt="A power of x.",
+    ...     xlim=(0, 1), ylim=(0, 1), readout=["A straight line.", "A parabola."],
+    ... )
+    >>> figure.text
+    'Interactive figure (power, 2 positions): A power of x.'
+    """
 
     html: str
     text: str
@@ -69,6 +81,14 @@ def slider_figure(
         then come in the order [(v, w) for w in second[0] for v in values]
 
     Raises ValueError naming the argument; also when the figure would exceed 150 kB.
+
+    >>> x = np.linspace(0, 1, 20)
+    >>> figure = rf.book.slider_figure(
+    ...     [{"kind": "line", "frames": [(x, x**k) for k in (1, 2)]}], values=[1, 2], label="power",
+    ...     alt="A power of x.", xlim=(0, 1), ylim=(0, 1), readout=["A line.", "A parabola."],
+    ... )
+    >>> len(figure.html.encode()) < 150_000
+    True
     """
     controls, steps = positions(values, label, start, second)
     describe(steps, readout, alt, (xlabel, ylabel, *(control["label"] for control in controls)))

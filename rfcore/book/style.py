@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 # Told apart by readers with any colour vision, and at least 3:1 against both white and near-black
 # (tests/test_book_api_check.py simulates three kinds of colour blindness).
 COLORS = ["#1b61ca", "#d27c05", "#15a86f", "#bd157f", "#8b5921", "#9c8bca", "#8b0aff"]
+"""The colours of the book, seven that readers with any colour vision tell apart.
+
+>>> len(rf.book.COLORS)
+7
+"""
+
 
 _INK = "#262626"
 _TYPE = {1: 11.0, 2: 12.5}
@@ -30,6 +36,11 @@ def color_of(n: float) -> str:
 
     Octaves go round the palette: a series that doubles has seven colours in a row, and a realised
     ratio of 7.98 has the colour of 8.
+
+    Returns a colour as text.  Raises ValueError unless n > 0.
+
+    >>> rf.book.color_of(8) == rf.book.color_of(7.98) != rf.book.color_of(16)
+    True
     """
     return COLORS[round(math.log2(positive("n", n))) % len(COLORS)]
 
@@ -41,6 +52,13 @@ def panels(
 
     ``ratio`` is height over width of each panel; ``columns`` is 1 or 2.  End the cell (or the
     function given to :func:`live`) with the figure: that is what shows it.
+
+    Returns the figure, and its Axes or a list of them.
+    Raises ValueError for more than two columns, and unless ratio > 0.
+
+    >>> fig, (left, right) = rf.book.panels(columns=2)
+    >>> left.figure is fig
+    True
     """
     import matplotlib.pyplot as plt
 
@@ -66,7 +84,13 @@ def panels(
 def theory(
     ax: "Axes", x: npt.ArrayLike, y: npt.ArrayLike, color: str | None = None, label: str | None = None
 ) -> None:
-    """Draw a theory curve: a line."""
+    """Draw a theory curve: a line.
+
+    Returns nothing.  Raises what matplotlib raises for shapes that do not fit.
+
+    >>> fig, ax = rf.book.panels()
+    >>> rf.book.theory(ax, [1, 2, 3], [1.0, 0.5, 0.3], label="theory")
+    """
     ax.plot(
         np.asarray(x), np.asarray(y), color=_color(ax, color), lw=1.9, label=label, solid_capstyle="round"
     )
@@ -81,7 +105,13 @@ def measured(
     color: str | None = None,
     label: str | None = None,
 ) -> None:
-    """Draw measurements: points, with error bars of one standard error where ``error`` is given."""
+    """Draw measurements: points, with error bars of one standard error where ``error`` is given.
+
+    Returns nothing.  Raises what matplotlib raises for shapes that do not fit.
+
+    >>> fig, ax = rf.book.panels()
+    >>> rf.book.measured(ax, [1, 2, 3], [1.0, 0.5, 0.3], error=[0.1, 0.1, 0.1], label="d = 64")
+    """
     ax.errorbar(
         np.asarray(x), np.asarray(y), yerr=error, fmt="o", ms=4.6, color=_color(ax, color), label=label,
         mec="white", mew=0.5, elinewidth=1.2, capsize=2.0, zorder=3,
@@ -102,6 +132,14 @@ def histogram(
 
     ``log=True`` uses bins of equal width in log x (all values > 0) and a logarithmic x axis; the
     height is still a density per unit x, so that it lies on the theory curve.
+
+    Returns nothing.  Raises ValueError for no values, values <= 0 with ``log=True``, and unless mass > 0.
+
+    >>> fig, ax = rf.book.panels()
+    >>> rf.book.histogram(ax, np.random.default_rng(0).random(100), bins=10, mass=0.5)
+    >>> heights, edges, _ = ax.patches[0].get_data()
+    >>> round(float((heights * np.diff(edges)).sum()), 9)
+    0.5
     """
     data = finite_array("values", values).ravel()
     if data.size == 0:
@@ -128,6 +166,12 @@ def name_curve(ax: "Axes", x: npt.ArrayLike, y: npt.ArrayLike, text: str, color:
     """Write ``text`` on a curve, in the curve's colour, just above a point of it.
 
     x, y : the point, or the whole curve, (N,) each, whose highest point is then taken
+
+    Returns nothing.  Raises ValueError for x and y of different shapes.
+
+    >>> fig, ax = rf.book.panels()
+    >>> rf.book.theory(ax, [1, 2, 3], [1.0, 0.5, 0.3], color=rf.book.COLORS[0])
+    >>> rf.book.name_curve(ax, 1, 1.0, "test loss", color=rf.book.COLORS[0])
     """
     from matplotlib import patheffects
 
@@ -153,6 +197,11 @@ def image_grid(target: Any, images: npt.ArrayLike, columns: int) -> None:
     target : Axes, or a Figure (its first Axes, or a new one)
     images : (K, H, W), (K, 1, H, W) or (K, 3, H, W); colour pictures in [-1, 1], grey ones in any range
     columns : pictures per row; the last row may be short
+
+    Returns nothing.  Raises ValueError for pictures of another shape.
+
+    >>> fig, ax = rf.book.panels()
+    >>> rf.book.image_grid(ax, rf.datasets.digits().images[:6], columns=3)
     """
     stack = finite_array("images", images)
     if stack.ndim == 4 and stack.shape[1] in (1, 3):

@@ -32,6 +32,11 @@ def collapse_time(n: int, d: int, variance: float) -> float:
 
     n, d : integers, n >= 2, d >= 1 (n may be as large as Python integers go);  variance > 0
     Source: Biroli et al. (2024), collapse of a Gaussian; n = exp(alpha d) gives a limit at fixed alpha.
+
+    Returns one number.  Raises ValueError for numbers outside these ranges.
+
+    >>> print(f"{rf.diffusion.collapse_time(n=1000, d=8, variance=1.0):.4f}")
+    0.0979
     """
     exponent = 2 * math.log(whole("n", n, least=2)) / whole("d", d)
     # variance/(e^a - 1) in a form that does not overflow for large a
@@ -44,6 +49,14 @@ def gaussian_collapse_time(n: int, eigenvalues: npt.ArrayLike) -> float:
 
     n : integer >= 2.  eigenvalues : (d,), those of Sigma, each >= 0, one at least > 0; directions of
     variance 0 tell nothing and drop out.  Relative accuracy 1e-12.
+
+    Returns one number.  Raises ValueError for numbers outside these ranges.
+    Source: Biroli et al. (2024).
+
+    >>> print(f"{rf.diffusion.gaussian_collapse_time(1000, np.ones(8)):.4f}")
+    0.0979
+    >>> print(f"{rf.diffusion.gaussian_collapse_time(1000, [4.0, 1.0, 0.25]):.4f}")
+    0.0051
     """
     target = math.log(whole("n", n, least=2))
     lam = _eigenvalues(eigenvalues)
@@ -64,6 +77,13 @@ def information(eigenvalues: npt.ArrayLike, t: npt.ArrayLike) -> Array:
     """I(t) = (1/2) sum_k log(1 + lambda_k/(e^{2t} - 1)), in nats, at every t > 0: shape of t.
 
     Mutual information between x_0 ~ N(0, Sigma) and X_t.
+
+    Returns an array of the shape of t.
+    Raises ValueError unless t > 0 and the eigenvalues are >= 0 with one > 0.
+    Source: chapter 2 of the book.
+
+    >>> print(rf.diffusion.information([4.0, 1.0], [0.1, 1.0]).round(4))
+    [2.3279 0.3158]
     """
     lam, time = _eigenvalues(eigenvalues), _times(t)
     return np.asarray(0.5 * np.log1p(lam / np.expm1(2 * time)[..., None]).sum(axis=-1))
@@ -74,6 +94,12 @@ def excess_entropy(n: int, eigenvalues: npt.ArrayLike, t: npt.ArrayLike) -> Arra
 
     Zero below t_C: one point carries all the weight.  Shape of t.
     Source: Biroli et al. (2024), excess-entropy criterion.
+
+    Raises ValueError unless n >= 2, t > 0, and the eigenvalues are >= 0 with one > 0.
+    Returns an array of the shape of t, in nats.
+
+    >>> print(rf.diffusion.excess_entropy(1000, np.ones(8), [0.05, 0.5]).round(4))
+    [0.     0.6341]
     """
     rest = math.log(whole("n", n, least=2)) - information(eigenvalues, t)
     return np.maximum(rest, 0.0) / _eigenvalues(eigenvalues).size
@@ -81,7 +107,14 @@ def excess_entropy(n: int, eigenvalues: npt.ArrayLike, t: npt.ArrayLike) -> Arra
 
 @dataclass(frozen=True, eq=False)
 class ArgmaxLaw:
-    """P(largest weight belongs to the point of origin) at the times t; error: change with the nodes."""
+    """P(largest weight belongs to the point of origin) at the times t.
+
+    t, probability : of one shape;  error : change with the number of nodes
+
+    >>> law = rf.diffusion.argmax_law(n=100, d=8, variance=1.0, t=[0.1, 1.0])
+    >>> print(law.probability.round(3), law.error.max() < 1e-6)
+    [0.911 0.082] True
+    """
 
     t: Array
     probability: Array
@@ -98,6 +131,12 @@ def argmax_law(n: int, d: int, variance: float, t: npt.ArrayLike) -> ArgmaxLaw:
 
     because each of the n - 1 others is nearer than the origin with probability F, independently given
     x and xi.  Since w is the posterior of the origin, P is also E max_i w_i.  Gauss-Legendre in both radii.
+
+    Raises ValueError unless variance > 0, t > 0, d >= 1 and 2 <= n, with n within reach of the quadrature.
+    Source: chapter 2 of the book.
+
+    >>> print(rf.diffusion.argmax_law(n=100, d=8, variance=1.0, t=[0.1, 1.0]).probability.round(3))
+    [0.911 0.082]
     """
     points, dimension = whole("n", n, least=2), whole("d", d)
     if points > _MOST_POINTS:
@@ -115,6 +154,10 @@ class FiniteSizeLaw:
 
     entropy : E log(1 + e^L), of the posterior, in nats;  cloning : E 1/(1 + e^L), for E sum_i w_i^2;
     majority : P(own weight > 1/2).  All of the shape of t.
+
+    >>> law = rf.diffusion.finite_size_law(n=100, eigenvalues=np.ones(8), t=[0.1, 1.0])
+    >>> print(law.mean.round(3), law.variance.round(3), law.majority.round(3))
+    [-2.226  4.024] [6.55  1.083] [0.808 0.   ]
     """
 
     t: Array
@@ -136,6 +179,13 @@ def finite_size_law(n: int, eigenvalues: npt.ArrayLike, t: npt.ArrayLike) -> Fin
     of the ratio, so that by Jensen's inequality E 1/(1 + e^L) is a lower bound of cloning and
     E log(1 + e^L) an upper bound of the entropy (which is at least max(0, mu)): near t_C the sum over
     other points does not self-average, and the bounds are not sharp.  mu = 0 at t_C.
+
+    Raises ValueError unless n >= 2, t > 0, and the eigenvalues are >= 0 with one > 0.
+    Source: chapter 2 of the book.
+
+    >>> time = rf.diffusion.gaussian_collapse_time(1000, np.ones(8))
+    >>> bool(abs(rf.diffusion.finite_size_law(1000, np.ones(8), time).mean) < 1e-9)
+    True
     """
     lam, time = _eigenvalues(eigenvalues), _times(t)
     mean = math.log(whole("n", n, least=2)) - information(lam, time)
@@ -152,6 +202,11 @@ def speciation_time(largest_eigenvalue: float) -> float:
 
     largest_eigenvalue : of the data covariance, noise having variance 1; at least 1 (below, no
     direction ever exceeds the noise).  A scaling law, not a sharp threshold.  Source: Biroli et al. (2024).
+
+    Returns one number.  Raises ValueError for an eigenvalue below 1.
+
+    >>> print(f"{rf.diffusion.speciation_time(math.e**2):.3f}")
+    1.000
     """
     value = positive("largest_eigenvalue", largest_eigenvalue)
     if value < 1:
@@ -165,6 +220,11 @@ def speciation_cloning(signal: npt.ArrayLike) -> Array:
     Probability that two reverse trajectories from one x_t end in the same of two classes at +-m, with
     s = e^{-2t} |m|^2/Gamma_t and Gamma_t = (variance within a class) e^{-2t} + Delta_t.
     1/2 at s = 0, tends to 1.  Source: Biroli et al. (2024); here in closed form.
+
+    Returns an array of the shape of signal.  Raises ValueError for a negative signal.
+
+    >>> print(rf.diffusion.speciation_cloning([0.0, 1.0, 10.0]).round(4))
+    [0.5    0.7752 0.9988]
     """
     s = finite_array("signal", signal)
     if s.size and s.min() < 0:

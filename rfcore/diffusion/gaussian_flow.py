@@ -30,6 +30,10 @@ class FlowMoments:
 
     ``kl`` is KL(samples || exact law), per mode, in nats; a sum over modes gives the total.
     Exact up to round-off: there is no statistical error.
+
+    >>> law = rf.diffusion.moments("ddim", [4.0, 0.25], np.linspace(3.0, 0.0, 51))
+    >>> print(law.variance.round(3), law.target_variance, law.kl.shape)
+    [3.696 0.154] [4.   0.25] (2,)
     """
 
     mean: Array
@@ -40,7 +44,16 @@ class FlowMoments:
 
 
 def step_law(method: str, variance: npt.ArrayLike, t: float, t_next: float) -> tuple[Array, float]:
-    """(A, B) of one step: A has the shape of ``variance`` (data variance of the modes), B is a number."""
+    """(A, B) of one step: A has the shape of ``variance`` (data variance of the modes), B is a number.
+
+    Returns both, for the step from t to t_next < t.
+    Raises ValueError for an unknown method, bad times, and negative variances.
+    Source: chapter 1 of the book.
+
+    >>> A, B = rf.diffusion.step_law("ddim", [4.0, 1.0], t=1.0, t_next=0.9)
+    >>> print(A.round(4), B)
+    [1.0297 0.9991] 0.0
+    """
     choice("method", method, METHODS)
     lam = _variances(variance)
     t, t_next = time_grid([t, t_next], method)
@@ -72,6 +85,13 @@ def moments(
 
     ``times`` as in :func:`rfcore.diffusion.sample`.  The start is the exact law at times[0],
     N(e^{-T} mean, Gamma_T), unless ``start_variance`` and ``start_mean`` say otherwise.
+
+    Raises ValueError for an unknown method, bad times, and negative variances.
+    Source: chapter 1 of the book.
+
+    >>> law = rf.diffusion.moments("heun", variance=4.0, times=np.linspace(3.0, 0.01, 101))
+    >>> print(f"{law.variance:.4f} {law.target_variance:.4f}")
+    3.9406 3.9406
     """
     grid = time_grid(times, choice("method", method, METHODS))
     lam, mu = np.broadcast_arrays(_variances(variance), finite_array("mean", mean))
@@ -92,6 +112,14 @@ def wrong_start(variance: npt.ArrayLike, start: float, end: float) -> tuple[Arra
     """Variances at ``end`` of the exact (probability flow, reverse SDE) started from N(0, 1) at ``start``.
 
     Flow: Gamma_end/Gamma_start.  SDE: Gamma_end + Phi^2 (1 - Gamma_start).
+
+    Returns two arrays of the shape of variance.
+    Raises ValueError for a start before the end, and where Gamma vanishes.
+    Source: chapter 1 of the book.
+
+    >>> flow, sde = rf.diffusion.wrong_start(np.array([4.0]), start=2.0, end=0.1)
+    >>> print(flow.round(4), sde.round(4))
+    [3.2762] [3.443]
     """
     lam = _variances(variance)
     phi, _ = reverse_kernel(lam, start, end)
@@ -104,10 +132,23 @@ def strong_error(
 ) -> Array:
     """Root mean square distance at times[-1] between the sampler and the exact reverse SDE, per mode.
 
+    variance : of the data, per mode;  start_variance : at times[0], the exact one if None
+
     Both start from the same point and are driven by the same Brownian path.  For "euler_maruyama"
     and "exponential_sde", whose noises are the increments int sqrt(2) dB and int e^{u-t'} sqrt(2) dB.
     The recursion of P = E y_ex^2, C = E y_ex y_num, V = E y_num^2; error^2 = P - 2C + V.
     The subtraction leaves an absolute error of about 1e-16 in error^2.
+
+    Returns an array of the shape of variance.
+    Raises ValueError for another method, bad times, and negative variances.
+    Source: chapter 1 of the book.
+
+    >>> steps = (50, 100)
+    >>> coarse, fine = (
+    ...     rf.diffusion.strong_error("euler_maruyama", 4.0, np.linspace(3.0, 0.1, k + 1)) for k in steps
+    ... )
+    >>> print(f"{coarse / fine:.2f}")  # first order
+    1.98
     """
     grid = time_grid(times, choice("method", method, ("euler_maruyama", "exponential_sde")))
     lam = _variances(variance)

@@ -17,7 +17,15 @@ _BLOCK = 1 << 21  # numbers in one block of weights or distances (16 MiB)
 
 
 class Estimate(NamedTuple):
-    """Means over independent draws and their standard errors, one per time, (K,) each."""
+    """Means over independent draws and their standard errors, one per time.
+
+    mean, error : (K,) each
+
+    >>> data = rf.datasets.digits().x[:32]
+    >>> own = rf.diffusion.weight_statistics(data, t=[0.01, 3.0], draws=50, seed=0).own
+    >>> print(own.mean.round(1), own.error.shape)
+    [1. 0.] (2,)
+    """
 
     mean: Array
     error: Array
@@ -30,6 +38,11 @@ class WeightStatistics:
     own : w of the point of origin;  square : sum_i w_i^2, the cloning probability;  largest : max_i w_i
     correct : 1 where the largest weight is the own one (its mean is P(argmax = origin))
     majority : 1 where the own weight exceeds 1/2;  entropy : -sum_i w_i log w_i, in nats
+
+    >>> data = rf.datasets.digits().x[:32]
+    >>> found = rf.diffusion.weight_statistics(data, t=[0.01, 3.0], draws=50, seed=0)
+    >>> print(found.majority.mean, found.entropy.mean.round(1))
+    [1. 0.] [0.  3.4]
     """
 
     t: Array
@@ -46,6 +59,13 @@ def weight_statistics(data: npt.ArrayLike, t: npt.ArrayLike, draws: int, seed: i
 
     ``draws`` >= 2 independent X_t at each of the times t (K,).  The standard errors are those of draws for
     *this* data set; they do not contain its own randomness.
+
+    Raises ValueError for fewer than two draws and unless t > 0.
+    Source: Biroli et al. (2024); chapter 2 of the book.
+
+    >>> data = rf.datasets.digits().x[:32]
+    >>> print(rf.diffusion.weight_statistics(data, t=[0.01], draws=50, seed=0).correct.mean)
+    [1.]
     """
     score = EmpiricalScore(data)
     times, count = np.atleast_1d(finite_array("t", t)), whole("draws", draws, least=2)
@@ -59,7 +79,15 @@ def weight_statistics(data: npt.ArrayLike, t: npt.ArrayLike, draws: int, seed: i
 
 @dataclass(frozen=True, eq=False)
 class MemorizedFraction:
-    """Share of samples that are copies; ratio (m,) and nearest (m,), per sample, see memorized_fraction."""
+    """Share of samples that are copies, see :func:`memorized_fraction`.
+
+    fraction, error : the share, and its standard deviation
+    ratio, nearest : (m,) of each sample, distance ratio and index of the nearest training point
+
+    >>> copies = rf.diffusion.memorized_fraction([[0.1], [1.6]], training=[[0.0], [3.0]], threshold=0.5)
+    >>> copies.fraction, copies.nearest
+    (0.5, array([0, 1]))
+    """
 
     fraction: float
     error: float
@@ -75,6 +103,13 @@ def memorized_fraction(
     ratio = |x - nearest|/|x - second nearest| over *distinct* training points, of which there must be two;
     nearest : index into ``training``.  error : standard deviation of the posterior of the fraction under a
     flat prior, so that it does not vanish at 0 and 1.  Source of the criterion: Yoon et al. (2023).
+
+    Raises ValueError for fewer than two distinct training points, samples of another dimension, and unless
+    threshold > 0.
+
+    >>> copies = rf.diffusion.memorized_fraction([[0.1], [1.6]], training=[[0.0], [3.0]], threshold=0.5)
+    >>> print(copies.fraction, copies.ratio.round(3))
+    0.5 [0.034 0.875]
     """
     x, rows = finite_array("samples", samples, ndim=2), finite_array("training", training, ndim=2)
     limit = positive("threshold", threshold)

@@ -30,7 +30,18 @@ from rfcore.diffusion.process import State, generator, is_tensor, noise_variance
 Array = npt.NDArray[np.float64]
 Score = Callable[[State, float], State]
 METHODS = ("euler_maruyama", "exponential_sde", "euler_ode", "exponential_ode", "heun", "ddim", "ddpm")
+"""The samplers by name, for :func:`sample`; their orders are in chapter 1 of the book.
+
+>>> rf.diffusion.METHODS
+('euler_maruyama', 'exponential_sde', 'euler_ode', 'exponential_ode', 'heun', 'ddim', 'ddpm')
+"""
+
 STOCHASTIC = ("euler_maruyama", "exponential_sde", "ddpm")
+"""Those of :data:`METHODS` that draw noise, and so need a seed.
+
+>>> rf.diffusion.STOCHASTIC
+('euler_maruyama', 'exponential_sde', 'ddpm')
+"""
 
 
 def sample(score: Score, x: State, times: npt.ArrayLike, method: str, seed: int | None = None) -> State:
@@ -49,6 +60,14 @@ def sample(score: Score, x: State, times: npt.ArrayLike, method: str, seed: int 
 
     Raises ValueError for bad input, for a score of the wrong shape or kind, and when the result is
     not finite.
+
+    Source: chapter 1 of the book, with the orders of the methods.
+
+    >>> score = rf.diffusion.GaussianScore([0.0], [[4.0]])
+    >>> start = score.draw(5000, t=3.0, seed=0)
+    >>> x = rf.diffusion.sample(score, start, np.linspace(3.0, 0.01, 51), "heun")
+    >>> x.shape, bool(abs(x.var() - 3.94) < 0.3)
+    ((5000, 1), True)
     """
     for state in _states(score, x, times, method, seed):
         last = state
@@ -56,7 +75,17 @@ def sample(score: Score, x: State, times: npt.ArrayLike, method: str, seed: int 
 
 
 def trajectory(score: Score, x: State, times: npt.ArrayLike, method: str, seed: int | None = None) -> State:
-    """The states of :func:`sample` at all K times, stacked on a new first axis: (K, m, d)."""
+    """The states of :func:`sample` at all K times, stacked on a new first axis: (K, m, d).
+
+    Returns an array of the kind of x.
+
+    Raises ValueError as :func:`sample`.
+
+    >>> score = rf.diffusion.GaussianScore([0.0], [[1.0]])
+    >>> x = np.array([[2.0], [-1.0]])
+    >>> rf.diffusion.trajectory(score, x, [1.0, 0.5, 0.1], "euler_maruyama", seed=0).shape
+    (3, 2, 1)
+    """
     states = list(_states(score, x, times, method, seed))
     if is_tensor(x):
         import torch
@@ -66,8 +95,19 @@ def trajectory(score: Score, x: State, times: npt.ArrayLike, method: str, seed: 
 
 
 def step(score: Score, x: State, t: float, t_next: float, method: str, noise: State = None) -> State:
-    """One update from t to t_next < t.  ``noise``: standard normal, of the shape of x, for the methods in
-    :data:`STOCHASTIC` (so that a Brownian path can be prescribed); not used by the others."""
+    """One update from t to t_next < t, of a state x of any shape.
+
+    noise : standard normal, of the shape of x, for the methods in :data:`STOCHASTIC` (so that a Brownian
+        path can be prescribed); not used by the others
+
+    Returns an array of the kind and shape of x.  Source: chapter 1 of the book.
+
+    Raises ValueError for an unknown method, and for a score of another kind or shape than x.
+
+    >>> score = rf.diffusion.GaussianScore([0.0], [[1.0]])
+    >>> print(rf.diffusion.step(score, np.array([[2.0]]), t=1.0, t_next=0.9, method="ddim").round(4))
+    [[1.9982]]
+    """
     h = t - t_next
     if method == "heun":
         drift = x + _evaluate(score, x, t)
@@ -79,7 +119,17 @@ def step(score: Score, x: State, t: float, t_next: float, method: str, noise: St
 
 
 def coefficients(method: str, t: float, t_next: float) -> tuple[float, float, float]:
-    """(a, b, c) of the one-stage update x' = a x + b s + c z, in forms without cancellation at small h."""
+    """(a, b, c) of the one-stage update x' = a x + b s + c z, in forms without cancellation at small h.
+
+    Returns three numbers; c = 0 for the methods that draw no noise.
+
+    Raises ValueError for an unknown method and for "heun", which has two stages.
+    Source: chapter 1 of the book; "ddim" Song, Meng and Ermon (2021), "ddpm" Ho et al. (2020).
+
+    >>> a, b, c = rf.diffusion.coefficients("ddim", t=1.0, t_next=0.9)
+    >>> print(f"{a:.4f} {b:.4f} {c}")
+    1.1052 0.1061 0.0
+    """
     h = t - t_next
     growth, now, then = math.exp(h), float(noise_variance(t)), float(noise_variance(t_next))
     match method:

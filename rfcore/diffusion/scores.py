@@ -26,6 +26,14 @@ class GaussianScore:
     covariance : (d, d), symmetric, eigenvalues >= 0; where one is 0 the score needs t > 0
 
     One eigendecomposition serves all times.
+
+    Raises ValueError for a covariance that is not symmetric and positive semidefinite; the call, for x of
+    another dimension.
+    Source: chapter 1 of the book.
+
+    >>> score = rf.diffusion.GaussianScore(mean=[0.0, 1.0], covariance=np.diag([4.0, 0.25]))
+    >>> print(score([[1.0, 1.0]], t=0.5).round(4))
+    [[-0.4754 -0.5434]]
     """
 
     def __init__(self, mean: npt.ArrayLike, covariance: npt.ArrayLike) -> None:
@@ -83,6 +91,13 @@ class MixtureScore:
     covariances : (K, d, d); zeros give point masses (then t > 0)
 
     r_k is the posterior probability of component k, see :meth:`weights`.
+
+    Raises ValueError for weights that are not positive or do not sum to 1 and shapes that do not fit.
+    Source: chapter 1 of the book.
+
+    >>> two = rf.diffusion.MixtureScore([0.5, 0.5], [[-2.0], [2.0]], np.full((2, 1, 1), 0.25))
+    >>> print(two.weights([[0.5]], t=0.5).round(3), two([[1.0]], t=0.5).round(3))
+    [[0.158 0.842]] [[0.181]]
     """
 
     def __init__(self, weights: npt.ArrayLike, means: npt.ArrayLike, covariances: npt.ArrayLike) -> None:
@@ -146,6 +161,14 @@ class EmpiricalScore:
 
     Memory: a block of at most 2^21 weights at a time, except in :meth:`weights`, whose result it is.
     Accuracy of the exponents: about 1e-16 |x_i|^2/Delta_t.
+
+    Raises ValueError for data that are not a table of finite numbers; the call, for t <= 0 and x of another
+    dimension.
+    Source: Biroli et al. (2024); chapter 2 of the book.
+
+    >>> score = rf.diffusion.EmpiricalScore([[0.0], [3.0]])
+    >>> print(score.weights([[1.0]], t=0.5).round(3), score([[1.0]], 0.5).round(3))
+    [[0.435 0.565]] [[0.043]]
     """
 
     def __init__(self, data: npt.ArrayLike) -> None:

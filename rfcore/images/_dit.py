@@ -13,6 +13,14 @@ class DiT(nn.Module):
     Linear embedding of patches and learned positions, ``depth`` blocks of attention and a layer of width
     4 x width, each with shift, scale and gate from time and class (adaLN-Zero, Peebles and Xie 2023).
     Gates and the last layer start at zero: a fresh network predicts 0.
+
+    Source: Peebles and Xie (2023).
+
+    >>> net = rf.images.DiT(width=16, depth=1, heads=2, patch=2, side=8)
+    >>> x = np.zeros((3, 1, 8, 8), dtype=np.float32)
+    >>> import torch
+    >>> tuple(net(torch.from_numpy(x), torch.tensor([1, 10, 100])).shape)
+    (3, 1, 8, 8)
     """
 
     def __init__(

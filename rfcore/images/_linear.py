@@ -21,6 +21,13 @@ class LinearDenoiser(nn.Module):
 
     It is exact for Gaussian data, and all that a linear network can learn from m and C.  One
     eigendecomposition serves all levels; arithmetic in float64, the answer in the dtype of x.
+
+    Source: chapter 11 of the book.
+
+    >>> import torch
+    >>> net = rf.images.LinearDenoiser.fit(rf.datasets.digits().images)
+    >>> float(net(torch.zeros(1, 1, 8, 8), torch.tensor([999])).abs().max()) < 0.1
+    True
     """
 
     mean: torch.Tensor
@@ -37,7 +44,10 @@ class LinearDenoiser(nn.Module):
 
     @classmethod
     def fit(cls, pictures: npt.NDArray[np.floating]) -> "LinearDenoiser":
-        """From the mean and the covariance (divisor n) of pictures (n, C, H, W)."""
+        """From the mean and the covariance (divisor n) of pictures (n, C, H, W).
+
+        Raises ValueError for pictures that are not (n, C, H, W).
+        """
         n, *shape = pictures.shape
         rows = pictures.reshape(n, -1).astype(np.float64)
         away = rows - rows.mean(axis=0)

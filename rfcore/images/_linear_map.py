@@ -65,6 +65,13 @@ def linear_map(training: npt.ArrayLike, times: npt.ArrayLike, method: str | None
 
     With mean m and covariance C (divisor n), flow to time 0: x = m + C^{1/2} (abar C + 1 - abar)^{-1/2}
     (z - sqrt(abar) m) with abar = exp(-2 times[0]).
+
+    Raises ValueError for fewer than two pictures, times that do not decrease, and another method.
+    Source: chapter 12 of the book; "ddim" is that of Song, Meng and Ermon (2021).
+
+    >>> linear = rf.images.linear_map(rf.datasets.digits().images[:100], [3.0, 0.0])
+    >>> linear.matrix.shape, linear(np.zeros((2, 64))).shape
+    ((64, 64), (2, 64))
     """
     x = rows("training", training, least=2)
     mean = x.mean(axis=0)
@@ -93,7 +100,15 @@ def linear_pair(a: LinearMap, b: LinearMap, reference: npt.ArrayLike) -> LinearP
 
         D2 = |M_A - M_B|_F^2/d + |offset_A - offset_B|^2/d
 
-    reference : (N, ...), pictures
+    a, b : maps of :func:`linear_map`;  reference : (N, ...), pictures
+
+    Raises ValueError for maps and pictures of different sizes.  Source: chapter 12 of the book.
+
+    >>> pictures = rf.datasets.digits().images
+    >>> one, two = (rf.images.linear_map(pictures[k : k + 200], [3.0, 0.0]) for k in (0, 200))
+    >>> pair = rf.images.linear_pair(one, two, pictures[400:800])
+    >>> 0 < pair.d2 < 0.3, pair.error < 1e-9
+    (True, True)
     """
     lam, u, _ = eigenbasis(reference)
     alike("reference", u, a.matrix, same_number=True)
@@ -122,6 +137,13 @@ def predicted_pair(
 
     The last term is the shift between the two means, which are taken from the data, so that S has n - 1
     degrees of freedom.  ``error``: relative difference to D2 by the covariance of one model's samples.
+
+    Raises ValueError unless n >= 2 and 0 <= end < start, and for shapes that do not fit.
+    Source: Wang, Zavatone-Veth and Pehlevan (2026); chapter 12 of the book.
+
+    >>> pairs = [rf.images.predicted_pair(np.eye(16), np.zeros(16), n, start=3.0) for n in (20, 200)]
+    >>> print(" ".join(f"{pair.d2:.3f}" for pair in pairs))
+    0.550 0.052
     """
     size, late, early = whole("n", n, least=2), positive("start", start), nonnegative("end", end)
     sigma, mu = finite_array("covariance", covariance, ndim=2), finite_array("mean", mean, ndim=1)

@@ -72,6 +72,14 @@ def scaling(n: npt.ArrayLike, times: Sequence[Timed], seed: int = 0) -> Scaling:
 
     The bootstrap draws, for each n, as many of its times as there are, and of each one replicate; replicates
     that are censored drop out.  Raises ValueError if fewer than two different n are left.
+
+    Source: chapter 13 of the book.
+
+    >>> tau = np.geomspace(1, 1e4, 60)
+    >>> sizes = (10, 40, 160)
+    >>> times = [rf.images.tau_over(tau, (np.log(tau) - np.log(n)) ** 2) for n in sizes]
+    >>> print(f"{rf.images.scaling(sizes, times).slope:.3f}")
+    1.000
     """
     sizes = finite_array("n", n, ndim=1)
     if sizes.size != len(times) or sizes.size == 0 or sizes.min() <= 0:
@@ -112,6 +120,14 @@ def collapse_score(
 
     tau, memorized : for each n its checkpoints and its f_mem, (K_n,); tau = 0 is left out
     Raises ValueError if f_mem is an increasing function of tau alone (then there is nothing to collapse).
+
+    Source: the rescaling of time by n is that of Bonnaire et al. (2025); the score, chapter 13 of the book.
+
+    >>> tau = np.geomspace(1, 1e4, 20)
+    >>> curves = [tau / (tau + 10 * n) for n in (10, 40)]
+    >>> found = rf.images.collapse_score([tau, tau], [10, 40], curves)
+    >>> round(found.score, 2)
+    0.0
     """
     sizes = finite_array("n", n, ndim=1)
     if not len(tau) == len(memorized) == sizes.size >= 2 or sizes.min() <= 0:

@@ -23,6 +23,13 @@ class UNet(nn.Module):
     pictures : channels C of a picture;  classes : number of classes, 0 for none
 
     The last layer starts at zero: the loss of a fresh network is exactly the mean square of the noise.
+
+    Source: Ronneberger, Fischer and Brox (2015) for the shape, Ho et al. (2020) for its use.
+
+    >>> import torch
+    >>> net = rf.images.UNet(channels=(12, 24), patch=2)
+    >>> tuple(net(torch.zeros(3, 1, 8, 8), torch.tensor([1, 10, 100])).shape)
+    (3, 1, 8, 8)
     """
 
     def __init__(
@@ -86,6 +93,11 @@ class ReferenceUNet(nn.Module):
     every layer, on the way up three blocks; attention on the two lower levels and at the bottom.
     Time: a frozen table of 1,000 x W waves (an index between two rows takes the nearer one), then two
     layers.  The table counts among the parameters, as in the published numbers.
+
+    Source: Bonnaire et al. (2025), supplement.
+
+    >>> rf.images.count(rf.images.ReferenceUNet(width=8))
+    263089
     """
 
     def __init__(self, width: int, pictures: int = 1, classes: int = 0, dropout: float = 0.0) -> None:

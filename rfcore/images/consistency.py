@@ -2,6 +2,11 @@ r"""Two models started from the same noise: how far apart are their samples, and
 
 Samples are pictures or rows of numbers, x_A and x_B (m, ...), made from the same m noises in the same order.
 Eigenvectors u_k and eigenvalues lambda_k, descending, are those of the covariance of reference pictures.
+
+Source: Wang, Zavatone-Veth and Pehlevan (2026); chapter 12 of the book for the linear map.
+
+>>> rf.images.consistency.agreement is rf.images.agreement
+True
 """
 
 from dataclasses import dataclass, field
@@ -102,6 +107,14 @@ def agreement(a: npt.ArrayLike, b: npt.ArrayLike, reference: npt.ArrayLike) -> A
 
     reference : (N, ...), pictures that give mean, eigenvectors and nearest neighbours; best none of the
         training pictures of either model
+
+    Raises ValueError for fewer than 20 samples, and for samples and pictures of different sizes.
+    Source: Wang, Zavatone-Veth and Pehlevan (2026).
+
+    >>> x = rf.datasets.digits().images
+    >>> found = rf.images.agreement(x[:50], x[:50], reference=x[100:300])
+    >>> found.d2, round(found.cosine, 6)
+    (0.0, 1.0)
     """
     x, y, known = rows("a", a, least=GROUPS), rows("b", b), rows("reference", reference, least=2)
     alike("b", y, x, same_number=True)
@@ -141,6 +154,15 @@ def linear_share(
     The variance is about the mean of the map's training set.  1: the network is that linear map; negative:
     worse than the mean.  For a sampler "ddim" take the map of the same sampler (see linear_map).
     reference : (N, ...), pictures that give the eigenvectors
+
+    Raises ValueError for fewer than two samples, and for samples, noise and pictures of different sizes.
+    Source: chapter 12 of the book.
+
+    >>> x = rf.datasets.digits().images
+    >>> linear = rf.images.linear_map(x[:200], [3.0, 0.0])
+    >>> noise = np.random.default_rng(0).standard_normal((50, 64))
+    >>> round(rf.images.linear_share(linear(noise), noise, linear, reference=x[400:800]).share, 6)
+    1.0
     """
     x, z = rows("samples", samples, least=2), rows("noise", noise)
     alike("noise", z, x, same_number=True)

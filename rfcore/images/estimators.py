@@ -3,6 +3,12 @@
 Curves are numbers at checkpoints tau (K,), in steps of the optimiser, increasing; tau[0] may be 0.  Between
 two checkpoints they are interpolated linearly in log tau.  What happens after the last checkpoint is
 reported as "> tau_max", what has happened at the first one as "<= tau_min": a bound, not a number.
+
+Source: Bonnaire et al. (2025), sec. 2, for tau_gen and tau_mem.
+
+>>> curve = rf.images.estimators.monotone([0.0, 0.2, 0.1, 0.4])
+>>> print(curve.round(2))
+[0.   0.15 0.15 0.4 ]
 """
 
 import math
@@ -69,8 +75,17 @@ def tau_mem(
 ) -> Time:
     """First tau with f_mem >= q, f_mem made monotone by isotonic regression.
 
+    tau : (K,) checkpoints;  q : level of f_mem;  resamples : of the bootstrap;  seed : of the resamples
+    ratio : the distance ratio below which a sample is a copy
     ratios : (K, m), those of :func:`rfcore.images.memorized_fraction` for m samples at each checkpoint.
         Resampled are the m samples, each with its whole history, because the checkpoints share their noise
+
+    Raises ValueError for ratios of another shape, and unless 0 < q <= 1.
+    Source: Bonnaire et al. (2025).
+
+    >>> ratios = np.repeat([[0.9], [0.5], [0.1]], 100, axis=1)
+    >>> print(rf.images.tau_mem([1, 10, 100], ratios, q=0.5))
+    31.6 [31.6, 31.6]
     """
     t, table = _checkpoints(tau), finite_array("ratios", ratios, ndim=2)
     if len(table) != t.size or table.shape[1] == 0:
@@ -101,8 +116,14 @@ def tau_gen(
     distance.  Interpolated linearly in log tau, log distance.  If the distance still falls at the last of
     these checkpoints, so that no other is within the factor, the time is only bounded: ">" that checkpoint.
 
+    resamples : of the bootstrap, with ``error``;  seed : of the resamples
     error : (K,), standard errors of the distance; resampled are independent log-normal errors
     Raises ValueError when no checkpoint is below ``most``.
+
+    Source: Bonnaire et al. (2025) for the idea; chapter 13 of the book for the rule.
+
+    >>> print(rf.images.tau_gen([1, 10, 100, 1000], distance=[9.0, 2.0, 1.0, 1.0], memorized=np.zeros(4)))
+    47.7
     """
     t = _checkpoints(tau)
     values, f = _curve("distance", distance, t), _curve("memorized", memorized, t)
@@ -139,8 +160,17 @@ def tau_gap(
 ) -> Time:
     """First tau with a relative gap (test - train)/test >= level.
 
+    resamples : of the bootstrap, with ``error``;  seed : of the resamples
     error : (K,), standard errors of the relative gap (:class:`rfcore.images.losses.Losses`); resampled are
         independent normal errors
+
+    tau, train, test : (K,)
+
+    Raises ValueError for curves that do not fit tau and test losses that are not positive.
+    Source: chapter 13 of the book.
+
+    >>> print(rf.images.tau_gap([1, 10, 100], train=[1.0, 0.5, 0.2], test=[1.0, 0.5, 0.4], level=0.25))
+    31.6
     """
     t = _checkpoints(tau)
     a, b = _curve("train", train, t), _curve("test", test, t)
@@ -158,11 +188,20 @@ def tau_over(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Time:
-    """Where a curve (K,) turns up again, the test loss at low noise or a Frechet distance: the vertex of the
-    parabola in log tau through the lowest point and its two neighbours.  tau = 0 is left out.
+    """Where a curve (K,) turns up again, the test loss at low noise or a Frechet distance.
 
+    The vertex of the parabola in log tau through the lowest point and its two neighbours.  tau = 0 is left
+    out.
+
+    resamples : of the bootstrap, with ``error``;  seed : of the resamples
     error : (K,), standard errors of the curve; resampled are independent normal errors.  Errors of a
         frozen bank are common to all checkpoints, so that this overstates the uncertainty
+
+    Raises ValueError for fewer than three checkpoints > 0.  Source: chapter 13 of the book.
+
+    >>> tau = np.geomspace(1, 1000, 7)
+    >>> print(rf.images.tau_over(tau, np.log(tau / 30) ** 2))
+    30
     """
     t = _checkpoints(tau)
     values = _curve("curve", curve, t)

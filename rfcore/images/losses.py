@@ -4,6 +4,11 @@ r"""Training and test loss on one frozen bank of (time, noise): differences in t
     x_k = sqrt(abar_k) x_0 + sqrt(1 - abar_k) eps
 
 The same pairs (k, eps) serve training and test pictures, every checkpoint and every network.
+
+Source: Ho et al. (2020) for the loss.
+
+>>> rf.images.losses.LossBank is rf.images.LossBank
+True
 """
 
 import itertools
@@ -34,6 +39,11 @@ class Losses:
     train_t, test_t : (K,), at the fixed indices ``t``
     Each ``error`` is a standard error over the pairs (k, eps), for these pictures; those of the gaps know
     that train and test share their pairs.
+
+    >>> x = rf.datasets.digits().images
+    >>> losses = rf.images.LossBank(x[:16], x[16:32], pairs=64).empirical_bayes()
+    >>> losses.train < losses.test, losses.gap == losses.test - losses.train
+    (True, True)
     """
 
     train: float
@@ -77,6 +87,15 @@ class LossBank:
     labels : classes of train and of test, for a network with classes
 
     ``bank(network)`` gives :class:`Losses`, on the device of the network; errors are summed in float64.
+
+    Raises ValueError for pictures that are not (n, C, H, W), fewer than two pairs, and bad indices.
+    Source: Ho et al. (2020) for the loss.
+
+    >>> x = rf.datasets.digits().images
+    >>> bank = rf.images.LossBank(x[:16], x[16:32], pairs=64)
+    >>> losses = bank(rf.images.build("nano", (1, 8, 8), seed=0))
+    >>> abs(losses.train - bank.noise_power) < 1e-6, abs(losses.gap) < 1e-6
+    (True, True)
     """
 
     def __init__(

@@ -1,4 +1,8 @@
-"""What samples of a network are worth: are they copies, and is their law that of the data?"""
+"""What samples of a network are worth: are they copies, and is their law that of the data?
+
+>>> rf.images.metrics.memorized_fraction is rf.images.memorized_fraction
+True
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,6 +85,11 @@ def memorized_fraction(
     Raises ValueError for fewer than two training pictures and for training pictures that repeat: the ratio
     of a perfect copy of one would be 0/0.
     Source of the criterion: Yoon et al. (2023); ratio 1/3 and bootstrap as in Bonnaire et al. (2025).
+
+    >>> x = rf.datasets.digits().images
+    >>> copies = rf.images.memorized_fraction(np.concatenate([x[:5], x[50:55]]), training=x[:20])
+    >>> copies.fraction, copies.low < 0.5 < copies.high
+    (0.5, True)
     """
     x, known, limit = rows("samples", samples), _distinct("training", training), positive("ratio", ratio)
     alike("samples", x, known)
@@ -116,6 +125,14 @@ def frechet_distance(
     Compare only distances with the same N on both sides: the bias is of order dimension/N, see ``bias``.
     Covariances have divisor N - 1, all in float64.
     Source: Heusel et al. (2017).
+
+    Raises ValueError for pictures of different sizes, unknown features, and weights that are not asked for.
+
+    >>> x = rf.datasets.digits().images
+    >>> same = rf.images.frechet_distance(x[:400], x[400:800])
+    >>> flat = rf.images.frechet_distance(np.zeros_like(x[:400]), x[400:800])
+    >>> same.value < 0.2 * flat.value
+    True
     """
     name = choice("features", features, FEATURES) if isinstance(features, str) else "given"
     if (features == "inception") != (weights is not None):
@@ -135,8 +152,18 @@ def frechet_distance(
 def trained_features(images: npt.ArrayLike, labels: npt.ArrayLike | None = None, seed: int = 0) -> Features:
     """The small network of "cnn", trained on other pictures (N, C, H, W): features for frechet_distance.
 
+    images : pictures in [-1, 1];  seed : of the network
     labels : (N,) classes 0, 1, ...; None: the network learns to tell turned and flipped pictures apart
     Use pictures that are nobody's training data.  320 steps of Adam; seconds for 8 x 8, a minute for 32 x 32.
+
+    Returns a function of pictures (N, C, H, W) that gives their features, (N, 64).
+    Source: Heusel et al. (2017) for the distance, here with other features.
+    Raises ValueError for pictures that are not (N, C, H, W), and labels that are not whole numbers >= 0.
+
+    >>> x = rf.datasets.digits().images[:16]
+    >>> features = rf.images.trained_features(x, labels=np.arange(16) % 2)
+    >>> features(x.astype(float)).shape
+    (16, 64)
     """
     from rfcore.images import _features
 
@@ -152,7 +179,19 @@ def trained_features(images: npt.ArrayLike, labels: npt.ArrayLike | None = None,
 def frechet_floor(
     b: npt.ArrayLike, features: str | Features = "pixels", weights: str | Path | None = None, seed: int = 0
 ) -> Frechet:
-    """:func:`frechet_distance` of a random half of the reference b to the other half, as good as data."""
+    """:func:`frechet_distance` of a random half of the reference b to the other half, as good as data.
+
+    b, features, weights : as for :func:`frechet_distance`;  seed : of the halves
+
+    Source: chapter 13 of the book.
+
+    Raises ValueError as :func:`frechet_distance`.
+
+    >>> x = rf.datasets.digits().images
+    >>> floor = rf.images.frechet_floor(x, seed=0)
+    >>> floor.value < 2 * floor.bias
+    True
+    """
     y = pictures("b", b, least=4)
     order = np.random.default_rng(whole("seed", seed, least=0)).permutation(len(y))
     half = len(y) // 2

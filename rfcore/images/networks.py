@@ -13,6 +13,10 @@ for a network with classes, y (m,).  ``p`` below is the number of parameters for
     refW          32     263,089 (W = 8), 1,026,657 (16), 4,055,233 (32), 9,085,729 (48), 16,118,145 (64)
     dit-cpu       8      DiT, width 48, depth 3, patch 2
     dit-s  dit-m  32     DiT, width 64 or 128, depth 4, patch 4; dit-s is the pair of g16
+
+>>> preset = rf.images.networks.PRESETS["g16"]
+>>> preset.side, preset.multiple
+(32, 8)
 """
 
 from dataclasses import dataclass
@@ -73,6 +77,11 @@ PRESETS = {
     "dit-s": _dit(32, 64, 4, 4, 4),
     "dit-m": _dit(32, 128, 4, 4, 4),
 }
+"""The networks by name, see :mod:`rfcore.images.networks`.
+
+>>> sorted(rf.images.PRESETS)[:4]
+['cpu', 'cpu-full', 'dit-cpu', 'dit-m']
+"""
 
 
 def build(
@@ -80,10 +89,19 @@ def build(
 ) -> nn.Module:
     """A fresh network for pictures of ``shape`` (C, H, W), its parameters drawn from ``seed``.
 
-    name : one of :data:`PRESETS`;  classes : number of classes, 0 for none;  dropout : share of channels
-    dropped in training (U-Nets only; the published experiments use 0.1).
+    name : one of :data:`PRESETS`
+    classes : number of classes, 0 for none
+    dropout : share of channels dropped in training (U-Nets only; the published experiments use 0.1)
+
+    Source: chapter 13 of the book.
 
     float32, on the CPU.  The global random state is left as it was.
+
+    Returns a network.  Raises ValueError for an unknown name, and for a shape or options that it cannot
+    have.
+
+    >>> rf.images.count(rf.images.build("nano", (1, 8, 8), seed=0))
+    63984
     """
     preset = PRESETS[choice("name", name, PRESETS)]
     channels, height, width = (whole("shape", each) for each in shape)
@@ -104,5 +122,14 @@ def build(
 
 
 def count(network: nn.Module, trainable: bool = False) -> int:
-    """Number of parameters; with ``trainable`` without those that are frozen."""
+    """Number of parameters of a network; with ``trainable`` without those that are frozen.
+
+    Source: the p of chapter 13 of the book.
+
+    Returns a whole number.  Raises nothing.
+
+    >>> net = rf.images.ReferenceUNet(width=8)
+    >>> rf.images.count(net) - rf.images.count(net, trainable=True)  # the frozen table of times
+    8000
+    """
     return sum(each.numel() for each in network.parameters() if each.requires_grad or not trainable)

@@ -4,6 +4,10 @@ The loss is that of Ho et al. (2020), the mean over pixels, pictures, times and 
 (eps_theta(x_k, k) - eps)^2 with x_k = sqrt(abar_k) x_0 + sqrt(1 - abar_k) eps.  Training time tau is counted
 in steps of the optimiser; there is no schedule, weight decay, clipping or averaging of weights, because
 each of them would shift tau.
+
+>>> question = rf.images.training.Training(network="nano", n=16, steps=100)
+>>> len(rf.images.training.key(question, rf.datasets.digits())) > 10
+True
 """
 
 import hashlib
@@ -48,6 +52,11 @@ class Training:
         progression, rounded down
     seed : one number, from which initialisation, data order, times, noise and dropout each get their own
         generator: n does not change the noise, the network does not change the batches
+
+    Raises ValueError naming the parameter, its value and what is allowed.
+
+    >>> rf.images.Training(network="nano", n=16, steps=100, checkpoints=3).taus
+    (0, 50, 70, 100)
     """
 
     network: str = "cpu"
@@ -117,6 +126,11 @@ class Trained:
         and what ``measure`` gave
     steps : updates done;  finished : whether that is all of them
     seconds : wall time so far, measurements included
+
+    >>> question = rf.images.Training(network="nano", n=4, steps=1, batch=4, checkpoints=1)
+    >>> run = rf.images.train(question, rf.datasets.digits())
+    >>> run.tau, run.finished, run.data.train.shape
+    (array([0, 1]), True, (4, 1, 8, 8))
     """
 
     question: Training
@@ -146,6 +160,7 @@ def train(
 ) -> Trained:
     """Train one network.
 
+    question : the run;  dataset : where its pictures come from, as :func:`rfcore.datasets.digits`
     measure : called as measure(network, tau) at every checkpoint, the network in evaluation mode and without
         gradients; returns numbers or arrays by name, of the same shapes each time
     state : a file.  It is written, in one step, at every checkpoint, once a minute and at the end; if it is
@@ -158,6 +173,11 @@ def train(
 
     Raises ValueError for a state that is damaged or belongs to another question, and ArithmeticError when the
     loss is no longer finite.
+
+    >>> question = rf.images.Training(network="nano", n=4, steps=2, batch=4, checkpoints=1)
+    >>> run = rf.images.train(question, rf.datasets.digits())
+    >>> run.steps, run.finished, sorted(run.curves)
+    (2, True, ['batch_loss', 'process_seconds'])
     """
     run = Run(question, dataset, measure, None if state is None else Path(state), device, compile)
     _advance([run], time.monotonic() + limit)
@@ -179,7 +199,14 @@ def train_all(
     On a CPU one after the other.  On a GPU, which a small network cannot fill, all at once: each on its own
     stream, its steps captured in a CUDA graph (rule "epoch": not captured), one step of each in turn.
 
+    questions : the runs;  dataset, measure, device, compile, limit : as for :func:`train`
     folder : for the states, one file per question, named by its :func:`key`
+
+    Returns one :class:`Trained` for each question.  Raises as :func:`train`.  Source: chapter 14 of the book.
+
+    >>> questions = [rf.images.Training("nano", n, steps=1, batch=4, checkpoints=1) for n in (4, 8)]
+    >>> [run.finished for run in rf.images.train_all(questions, rf.datasets.digits())]
+    [True, True]
     """
     asked = list(questions)
     where = None if folder is None else Path(folder)

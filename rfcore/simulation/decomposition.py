@@ -39,6 +39,13 @@ def decomposition(
 
     Raises ValueError for too few layers or sets, for sizes that do not fit, and exactly at the interpolation
     peak without ridge, where the data variance is infinite.
+
+    Source: chapter 10 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=2, psi_n=4, t=0.1, ridge=0.1)
+    >>> parts = rf.simulation.decomposition(model, d=8, layers=3, sets=2, seed=0)
+    >>> print(f"{parts.total:.1f}", parts.standard_error is not None)
+    0.2 True
     """
     layers, sets = whole("layers", layers, least=3), whole("sets", sets, least=2)
     seeds = whole("seed", seed, least=0) + sets * np.arange(layers)[:, None] + np.arange(sets)

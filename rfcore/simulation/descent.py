@@ -2,6 +2,12 @@ r"""Plain gradient descent on the denoising loss, by automatic differentiation.
 
 Nothing here knows U or V: the loss is summed over explicit features and noise, so that it checks
 the closed forms of :mod:`rfcore.simulation.dynamics` independently.
+
+>>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1, noise_draws=2)
+>>> phi, xi = rf.simulation.descent.sample(model, d=8, seed=0)
+>>> A = xi.new_zeros(8, 32)
+>>> float(rf.simulation.descent.gradient(A, phi, xi, model.delta).norm()) > 0
+True
 """
 
 import math

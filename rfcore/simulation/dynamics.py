@@ -8,6 +8,12 @@ B = A/sqrt(p) has, from A = 0 and with ridge mu, the solution
 Any loss 1 + (Delta/d) Tr B K B^T + (2 sqrt(Delta)/d) Tr B K_V is then, in the eigenbasis U = Q Lambda Q^T,
 
     c_0 - (2/d) sum_k g_k (Q^T V K_V^T Q)_kk + (1/d) sum_kl g_k g_l (Q^T V V^T Q)_kl (Q^T K Q)_kl
+
+Source: Bonnaire et al. (2025), sec. 3; chapter 3 of the book.
+
+>>> drawn = rf.simulation.moments(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1), d=8, seed=0)
+>>> rf.simulation.dynamics.minimizer(drawn).train < 1
+True
 """
 
 import math

@@ -13,6 +13,9 @@ the mean of a single feature differs from it because the rows of M have fluctuat
 leaves a few outlier eigenvalues and an effect of O(1/d) on the losses.
 
 Source: Bonnaire et al. (2025), sec. 3 and supplement A; George et al. (2025), sec. 3.
+
+>>> rf.simulation.features.moments is rf.simulation.moments
+True
 """
 
 import math
@@ -39,6 +42,10 @@ class Moments:
     Ut and Ue from the truncated series (0 for sampled or Gaussian features; round-off excluded).
     ``psi_p``, ``psi_n`` are the realised ratios p/d, n/d.  ``best`` is the loss of the exact score,
     nan for given data, whose score is not known.
+
+    >>> drawn = rf.simulation.moments(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1), d=8, seed=0)
+    >>> tuple(drawn.U.shape), tuple(drawn.V.shape), drawn.error < 1e-6
+    ((32, 32), (32, 8), True)
     """
 
     U: Tensor
@@ -76,6 +83,10 @@ def moments(
         Gaussian and the population matrices exact.
 
     Raises ValueError for sizes that do not fit, and as :func:`rfcore.simulation.noise.average`.
+
+    >>> drawn = rf.simulation.moments(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1), d=8, seed=0)
+    >>> drawn.psi_p, drawn.psi_n, drawn.noise_power
+    (4.0, 2.0, 1.0)
     """
     s = setting(model, d, seed, features, device, x, x_test)
     if x is not None and x_test is None:

@@ -32,6 +32,13 @@ def integrated_score_error(
     from 8 nodes;  ``standard_error``: over draws, nan for one.
 
     Raises ValueError unless 0 < start < end, and as :func:`rfcore.simulation.moments`.
+
+    Source: the bound is that of Song et al. (2021); chapter 10 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=2, psi_n=4, t=0.1, ridge=0.1)
+    >>> total = rf.simulation.integrated_score_error(model, start=0.5, end=1.0, d=4, draws=2, seed=0)
+    >>> total.value > 0, total.standard_error > 0
+    (True, True)
     """
     first, count = whole("seed", seed, least=0), whole("draws", draws)
     rules = [times(start, end, nodes) for nodes in NODES]

@@ -132,6 +132,12 @@ def restricted(x: npt.ArrayLike) -> Array:
 
     The twin of :func:`rfcore.theory.restricted`: the coordinates are those along the eigenvectors of positive
     variance, ascending, and with D for d every verb answers the question on the range.
+
+    Returns (N, D).  Raises ValueError for fewer than two points, and for numbers that are not finite.
+    Source: chapter 11 of the book.
+
+    >>> rf.simulation.restricted([[1.0, 1.0, 0.0], [2.0, 2.0, 0.0], [4.0, 4.0, 0.0]]).shape
+    (3, 1)
     """
     data = finite_array("x", x, ndim=2)
     values, points = _diagonalised(data, data.shape[1])

@@ -37,6 +37,12 @@ def oracle_filter(
     With q_i the mean over training sets of u_i^T C u_i for the i-th eigenvector, h_i = sqrt b/(a q_i + b) and
     loss = 1 - b mean_i 1/(a q_i + b).  Eigenvalues are means over training sets.  Parameters as in
     :func:`rfcore.simulation.linear.loss_curves`.
+
+    Raises ValueError for sizes that do not fit.
+
+    >>> oracle = rf.simulation.oracle_filter(rf.LinearModel(0.5, 0.1), d=16, draws=4, seed=0)
+    >>> oracle.values.shape, oracle.loss < 1
+    ((16,), True)
     """
     p = population(model, d, device, x)
     s = _spectra(p, draws, seed)
@@ -71,7 +77,14 @@ def optimal_stopping(
     device: str = "cpu",
     x: npt.ArrayLike | None = None,
 ) -> OptimalStopping:
-    """The time with the lowest mean test loss; parameters as in :func:`oracle_filter`."""
+    """The time with the lowest mean test loss; parameters as in :func:`oracle_filter`.
+
+    Raises ValueError for sizes that do not fit.
+
+    >>> stop = rf.simulation.optimal_stopping(rf.LinearModel(2.0, 0.1), d=32, draws=4, seed=0)
+    >>> print(f"{stop.test:.1f}", 0.5 < stop.tau < 2)
+    0.9 True
+    """
     p = population(model, d, device, x)
     s = _spectra(p, draws, seed)
     best = best_time(
@@ -97,6 +110,12 @@ def optimal_noise(
     """The c with the lowest mean test loss and mean divergences over training sets (the same c for all).
 
     Parameters as in :func:`rfcore.simulation.linear.loss_curves`, with a known mean.
+
+    Raises ValueError for sizes that do not fit.
+
+    >>> best = rf.simulation.optimal_noise(rf.LinearModel(0.5, 0.1), d=32, draws=4, seed=0)
+    >>> best.test.c > best.data_to_generated.c > best.generated_to_data.c
+    True
     """
     p = population(model, d, device, x)
     s, z, scale = _spectra(p, draws, seed), model.noise_variance, p.model.covariance.variance

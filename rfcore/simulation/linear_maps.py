@@ -25,7 +25,13 @@ Filter = Callable[[Tensor], Tensor]
 
 
 class Estimate(float):
-    """A number with its standard error over draws."""
+    """A number with its standard error over draws: a float that has ``standard_error``.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> measured = rf.simulation.split_agreement(model, math.inf, d=16, draws=4, seed=0)
+    >>> measured + 0.0 == float(measured), measured.standard_error > 0
+    (True, True)
+    """
 
     standard_error: float
 
@@ -51,6 +57,13 @@ def denoiser_moments(
     With ``x`` (N, d): modes are the eigenvectors of its covariance, variances come from disjoint subsets
     (2 n <= N) and so estimate those over independent sets; see :mod:`rfcore.simulation.linear_draws`.
     Parameters as in :func:`rfcore.simulation.linear.loss_curves`.  ``standard_error``: over draws.
+
+    Raises ValueError for fewer than two draws and for sizes that do not fit.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> moments = rf.simulation.denoiser_moments(model, d=32, draws=8, seed=0)
+    >>> bool(abs(moments.mean[0] - rf.theory.denoiser_moments(model).mean[0]) < 0.02)
+    True
     """
     p = population(model, d, device, x, mean)
     return _moments(p, lambda v: v / (v + p.model.c), draws, seed)
@@ -71,6 +84,13 @@ def sampling_map_moments(
     """Mean and variance of ((S + s_0)/(S + T))^(1/2), T = start, s_0 = end; T = inf means (S + s_0)^(1/2).
 
     Answer, parameters and errors as in :func:`denoiser_moments`; bounds on T and s_0 as in the theory.
+
+    Raises ValueError unless 0 <= s_0 < T, for a ridge, for fewer than two draws and for sizes that do not
+    fit.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> rf.simulation.sampling_map_moments(model, 100.0, 0.01, d=16, draws=4, seed=0).mean.shape
+    (1,)
     """
     p = population(model, d, device, x, mean)
     return _moments(p, _sampling_filter(model, start_variance, end_variance), draws, seed)
@@ -87,7 +107,15 @@ def power_moments(
     x: npt.ArrayLike | None = None,
     mean: str = "known",
 ) -> MapMoments:
-    """Mean and variance of S^alpha, 0 < alpha < 1; answer and parameters as in :func:`denoiser_moments`."""
+    """Mean and variance of S^alpha, 0 < alpha < 1; answer and parameters as in :func:`denoiser_moments`.
+
+    Raises ValueError unless 0 < alpha < 1, for fewer than two draws and for sizes that do not fit.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> moments = rf.simulation.power_moments(model, 0.5, d=32, draws=8, seed=0)
+    >>> bool(abs(moments.mean[0] - rf.theory.power_moments(model, 0.5).mean[0]) < 0.02)
+    True
+    """
     exponent = power(alpha)
     return _moments(population(model, d, device, x, mean), lambda v: v**exponent, draws, seed)
 
@@ -107,6 +135,13 @@ def generated_covariance(
     """Mean and variance of the covariance T f(S)^2 of the samples of one model, f the sampling map.
 
     T = inf: f(S)^2.  Answer and parameters as in :func:`denoiser_moments`.
+
+    Raises what :func:`sampling_map_moments` raises.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> moments = rf.simulation.generated_covariance(model, math.inf, d=32, draws=8, seed=0)
+    >>> bool(abs(moments.mean[0] - 1) < 0.05)
+    True
     """
     f, start = _sampling_filter(model, start_variance, end_variance), float(start_variance)
     scale = 1.0 if math.isinf(start) else start
@@ -129,6 +164,13 @@ def variance_factors(
     direction, point : v and x, (..., K) coordinates along one unit eigenvector of each atom of
     ``realized(model, d, x).covariance`` (the first of several).  Other parameters as in
     :func:`denoiser_moments`, with a known mean.
+
+    Raises ValueError for another last axis than K, fewer than two draws, and sizes that do not fit.
+
+    >>> model = rf.LinearModel(0.5, 1.0, covariance=rf.Covariance([4.0, 0.25]))
+    >>> measured = rf.simulation.variance_factors(model, [1, 0], [1, 0], d=16, draws=4, seed=0)
+    >>> measured.scaled_variance.shape
+    ()
     """
     p, c = population(model, d, device, x), model.c
     size = p.model.covariance.eigenvalues.size
@@ -165,6 +207,13 @@ def split_agreement(
 
     E Tr f(S_A) f(S_B)/E Tr f(S)^2 over ``draws`` pairs (A, B); independent sets, or with ``x`` disjoint
     subsets of the data set.  A float with an attribute ``standard_error``.
+
+    Raises what :func:`sampling_map_moments` raises.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> measured = rf.simulation.split_agreement(model, math.inf, d=32, draws=8, seed=0)
+    >>> abs(measured - rf.theory.split_agreement(model, math.inf)) < 0.02
+    True
     """
     p, f = population(model, d, device, x, mean), _sampling_filter(model, start_variance, end_variance)
     rows = []

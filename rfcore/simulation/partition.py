@@ -25,8 +25,17 @@ def log_partition(
     ----------
     z : real numbers < 0, any shape
 
+    Returns (draws, ...), with the shape of z.
     Raises ValueError for z >= 0, sizes that do not fit, and a device that this machine lacks.
     Twin of :func:`rfcore.theory.log_partition`, which gives the law of these numbers.
+
+    Source: chapter 6 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=2, psi_n=2, t=0.1)
+    >>> measured = rf.simulation.log_partition(model, [-1.0, -2.0], d=8, draws=100, seed=0)
+    >>> law = rf.theory.log_partition(model, [-1.0, -2.0], d=8)
+    >>> measured.shape, bool(np.all(np.abs(measured.mean(axis=0) - law.mean) < 0.2))
+    ((100, 2), True)
     """
     points = finite_array("z", z)
     if not np.all(points < 0):

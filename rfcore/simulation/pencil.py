@@ -14,7 +14,16 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class DrawnPencil:
-    """One draw of a pencil: matrix (N, N) is L at z = 0, block i fills rows start[i] to start[i + 1]."""
+    """One draw of a pencil.
+
+    pencil : what was drawn;  matrix : (N, N) L at z = 0
+    start : (B + 1,) block i fills rows start[i] to start[i + 1]
+
+    >>> pencil = rf.theory.pencil(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1))
+    >>> drawn = rf.simulation.draw_pencil(pencil, d=8, seed=0)
+    >>> drawn.matrix.shape, drawn.start
+    ((64, 64), array([ 0, 32, 48, 56, 64]))
+    """
 
     pencil: Pencil
     matrix: Array
@@ -57,6 +66,14 @@ def draw_pencil(pencil: Pencil, d: int, seed: int) -> DrawnPencil:
     """Draw the Gaussian matrices X_k of a pencil at dimension d: independent entries of variance 1/d.
 
     Raises ValueError if a block has no whole number of rows at this d.
+
+    Source: chapter 7 of the book.
+
+    >>> pencil = rf.theory.pencil(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1))
+    >>> drawn = rf.simulation.draw_pencil(pencil, d=16, seed=0)
+    >>> measured = drawn.traces(drawn.inverse(-1.0))[0, 0].real
+    >>> bool(abs(measured - rf.theory.semicircle(pencil, -1.0).g[0, 0].real) < 0.05)
+    True
     """
     d = whole("d", d)
     rows = np.rint(pencil.size * d).astype(int)

@@ -36,6 +36,12 @@ def optimal_ridge(
 
     ``standard_error`` of the ridge (first order) and of ``minimizer``: over draws, nan for one draw.
     x, x_test : training points (n, d) and test points (N, d) in place of Gaussian data
+
+    Raises ValueError as :func:`rfcore.simulation.moments`.  Source: chapter 10 of the book.
+
+    >>> best = rf.simulation.optimal_ridge(rf.RandomFeatureModel(4, 2, 0.1), d=16, draws=2, seed=0)
+    >>> best.ridge > 0, best.standard_error > 0
+    (True, True)
     """
     first, count = whole("seed", seed, least=0), whole("draws", draws)
     flows = [

@@ -31,6 +31,13 @@ def shares(
     the lowest gap to no bulk.  Draws seed, seed + 1, ...; ``standard_error``: over draws, nan for one.
 
     Raises ValueError as :func:`rfcore.simulation.moments`.
+
+    Returns one :class:`rfcore.theory.Share` for each bulk, in ascending order.
+    Source: chapter 9 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=8, psi_n=2, t=0.1)
+    >>> [share.standard_error is not None for share in rf.simulation.shares(model, d=8, draws=2, seed=0)]
+    [True, True]
     """
     first, count = whole("seed", seed, least=0), whole("draws", draws)
     limit = support(realized(model, d))

@@ -17,7 +17,15 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TwoBulks:
-    """The published picture: edges (left, right) of two bulks, their masses, and that of the atom."""
+    """The published picture: two bulks and an atom at s^2.
+
+    sample, population : edges (left, right) of the two bulks
+    sample_mass, population_mass, atom_mass : shares of the eigenvalues
+
+    >>> published = rf.theory.two_bulks(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> print(f"{published.sample_mass:.4f} {published.population_mass:.4f} {published.atom_mass:.4f}")
+    0.1250 0.0156 0.8594
+    """
 
     sample: tuple[float, float]
     population: tuple[float, float]
@@ -30,8 +38,14 @@ class TwoBulks:
 class ThirdBulk:
     """The third bulk, one entry per eigenvalue of the covariance law.
 
-    delta = Delta e^2t/lambda;  location lambda_3 (nan at lambda = 0);  separate : whether it lies in a
-    gap, at leading order;  weight w_3, the residue of (1/d) tr V^T R V there (m = infinity, else nan)
+    delta : Delta e^2t/lambda
+    location : lambda_3 (nan at lambda = 0)
+    separate : whether it lies in a gap, at leading order
+    weight : w_3, the residue of (1/d) tr V^T R V there (m = infinity, else nan)
+
+    >>> third = rf.theory.third_bulk(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> print(third.location.round(4), third.separate)
+    [0.0054] [ True]
     """
 
     delta: Array
@@ -47,6 +61,10 @@ def two_bulks(model: RandomFeatureModel) -> TwoBulks:
 
     Raises ValueError for finitely many noise draws, and for a covariance with more than one eigenvalue.
     Source: Bonnaire et al. (2025), Theorem 3.2, for psi_p, psi_n >> 1.
+
+    >>> published = rf.theory.two_bulks(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> print(" ".join(f"{edge:.3f}" for edge in (*published.sample, *published.population)))
+    0.087 0.376 18.004 29.745
     """
     if math.isfinite(model.noise_draws):
         raise refuse("noise_draws", model.noise_draws, "math.inf")
@@ -75,6 +93,11 @@ def third_bulk(model: RandomFeatureModel) -> ThirdBulk:
 
     Raises ValueError for m = 1, where chi_1 and zeta are one and there is no third bulk.
     Source: chapter 8 of the book; for gamma -> infinity the memorisation bulk of Urfin et al. (2026).
+
+    >>> model = rf.RandomFeatureModel(psi_p=64, psi_n=8, t=0.01)
+    >>> lowest = rf.theory.support(model).bulks[0]
+    >>> print(lowest.left < rf.theory.third_bulk(model).location[0] < lowest.right)
+    True
     """
     if model.noise_draws == 1:
         raise refuse("noise_draws", 1, "an integer >= 2, or math.inf (with one draw there is no third bulk)")

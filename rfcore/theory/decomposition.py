@@ -21,6 +21,10 @@ class Decomposition:
     data : variance over training sets (points and noise draws) at fixed W
     error : residual of the equations (theory), or of round-off (simulation)
     standard_error : those of bias, features and data where they are means over draws, else None
+
+    >>> parts = rf.theory.decomposition(rf.RandomFeatureModel(4, 2, 0.1, ridge=0.01))
+    >>> print(f"{parts.bias:.4f} + {parts.features:.4f} + {parts.data:.4f} = {parts.total:.4f}")
+    0.7463 + 0.0865 + 1.3365 = 2.1693
     """
 
     bias: float
@@ -45,6 +49,12 @@ def decomposition(model: RandomFeatureModel) -> Decomposition:
 
     Raises ValueError exactly at the interpolation peak without ridge, where the data variance is infinite.
     Source: for ridge and any m Urfin et al. (2026); this form in chapter 10 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1, ridge=0.01)
+    >>> print(f"{rf.theory.decomposition(model).total:.6f}")
+    2.169260
+    >>> print(f"{rf.theory.minimizer(model).score_error:.6f}")
+    2.169260
     """
     par = parameters(model)
     singular = infinite_at_floor(model) and par.floor == 0

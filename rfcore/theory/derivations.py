@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import root
 
-from rfcore.checks import refuse
+from rfcore.checks import finite_array, refuse
 from rfcore.model import RandomFeatureModel
 
 Array = npt.NDArray[Any]
@@ -22,9 +22,14 @@ Array = npt.NDArray[Any]
 class Saddle:
     """Saddle point of the replica-symmetric action at real z < 0.
 
-    q, r, s: overlaps phi.phi/p, phi^T M Sigma M^T phi/p, phi^T M M^T phi/p; r_hat, s_hat their
-    conjugates (alpha^2 chi_1 and zeta b^2 at the saddle); action: Phi = (1/p) log det(U - z);
-    gradient: largest |dPhi/d log x| over the order parameters x.
+    q, r, s : overlaps phi.phi/p, phi^T M Sigma M^T phi/p, phi^T M M^T phi/p
+    r_hat, s_hat : their conjugates (alpha^2 chi_1 and zeta b^2 at the saddle)
+    action : Phi = (1/p) log det(U - z)
+    gradient : largest |dPhi/d log x| over the order parameters x
+
+    >>> saddle = rf.theory.replica_saddle(rf.RandomFeatureModel(4, 2, 0.1), z=-1.0)
+    >>> print(f"q = {saddle.q:.4f}, action {saddle.action:.4f}", saddle.gradient < 1e-10)
+    q = 0.8524, action 0.2236 True
     """
 
     z: float
@@ -37,6 +42,13 @@ class Saddle:
     gradient: float
 
 
+def _order(order: npt.ArrayLike) -> Array:
+    values = finite_array("order", order, ndim=1)
+    if values.shape != (5,) or values.min() <= 0:
+        raise refuse("order", values.tolist(), "five numbers > 0: q, r, s, r_hat, s_hat")
+    return values
+
+
 def replica_action(model: RandomFeatureModel, z: float, order: npt.ArrayLike) -> float:
     """The replica-symmetric action Phi(q, r, s, r_hat, s_hat); its stationary value is (1/p) log det(U - z).
 
@@ -47,8 +59,15 @@ def replica_action(model: RandomFeatureModel, z: float, order: npt.ArrayLike) ->
     bracket is log(1 + t_C) + t_D.
 
     Source: chapter 6 of the book.
+
+    z : real number < 0;  order : (5,), q, r, s, r_hat, s_hat, each > 0
+    Returns one number.  Raises ValueError for an order that is not five numbers > 0.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> print(f"{rf.theory.replica_action(model, -1.0, [0.6, 0.5, 0.5, 0.1, 0.1]):.4f}")
+    0.2879
     """
-    q, r, s, r_hat, s_hat = np.asarray(order, dtype=float)
+    q, r, s, r_hat, s_hat = _order(order)
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     t_c, t_d = _loads(model, q, r, s)
     m = model.noise_draws
@@ -73,8 +92,16 @@ def reduced_action(
     with zeta = chi_1/m + (1 - 1/m) chi_2 and kappa = zeta b^2 + chi_1 alpha^2 lambda.  At m = infinity
     chi_2 = zeta = 1 whatever is given; at m = 1 chi_2 has no effect.
 
-    z : real numbers; q, chi_1, chi_2 : numbers > 0; all broadcast, and the answer has their common shape.
+    z : real numbers;  q, chi_1, chi_2 : numbers > 0; all broadcast
     Source: chapter 6 of the book.
+
+    Returns an array of the common shape.  Raises ValueError unless q, chi_1, chi_2 > 0.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> here = rf.theory.resolvent(model, -1.0)
+    >>> action = rf.theory.reduced_action(model, -1.0, here.q.real, here.chi_1.real)
+    >>> print(f"{action:.6f} {rf.theory.replica_saddle(model, -1.0).action:.6f}")
+    0.223564 0.223564
     """
     q, chi_1, chi_2 = (np.asarray(x, dtype=float) for x in (q, chi_1, chi_2))
     for name, x in (("q", q), ("chi_1", chi_1), ("chi_2", chi_2)):
@@ -93,8 +120,24 @@ def reduced_action(
 
 
 def replica_gradient(model: RandomFeatureModel, z: float, order: npt.ArrayLike) -> Array:
-    """x dPhi/dx for the five order parameters x = q, r, s, r_hat, s_hat."""
-    q, r, s, r_hat, s_hat = np.asarray(order, dtype=float)
+    """x dPhi/dx for the five order parameters x = q, r, s, r_hat, s_hat.
+
+    z, order : as for :func:`replica_action`, which raises the same errors
+
+    Returns (5,).  Raises ValueError for an order that is not five numbers > 0.
+    Source: chapter 6 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> s = rf.theory.replica_saddle(model, -1.0)
+    >>> slope = rf.theory.replica_gradient(model, -1.0, [s.q, s.r, s.s, s.r_hat, s.s_hat])
+    >>> bool(np.abs(slope).max() < 1e-10)
+    True
+    """
+    return _gradient(model, z, _order(order))
+
+
+def _gradient(model: RandomFeatureModel, z: float, order: Array) -> Array:
+    q, r, s, r_hat, s_hat = order
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     c, m = model.constants, model.noise_draws
     t_c, t_d = _loads(model, q, r, s)
@@ -119,6 +162,14 @@ def replica_saddle(model: RandomFeatureModel, z: float) -> Saddle:
 
     Follows the saddle from |z| so large that U does not matter; each step is scipy's hybrid Powell
     method on the gradient.  Raises ValueError for z >= 0, RuntimeError if a step fails.
+
+    Source: chapter 6 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> print(f"{rf.theory.replica_saddle(model, -1.0).q:.6f}")
+    0.852372
+    >>> print(f"{rf.theory.resolvent(model, -1.0).q.real:.6f}")
+    0.852372
     """
     if not (math.isfinite(z) and z < 0):
         raise refuse("z", z, "a finite number < 0")
@@ -127,7 +178,7 @@ def replica_saddle(model: RandomFeatureModel, z: float) -> Saddle:
     steps = np.geomspace(max(1e3 * scale, -z), -z, max(2, int(4 * math.log10(max(1e3 * scale / -z, 10)))))
     x = np.log([1 / steps[0], cov.variance / steps[0], 1 / steps[0], math.exp(-2 * model.t) * c.a**2, c.b**2])
     for depth in steps:
-        x = root(lambda y, at=-depth: replica_gradient(model, at, np.exp(y)), x, tol=1e-14).x
+        x = root(lambda y, at=-depth: _gradient(model, at, np.exp(y)), x, tol=1e-14).x
     order = np.exp(x)
     gradient = float(np.max(np.abs(replica_gradient(model, z, order))))
     if gradient > 1e-9:

@@ -24,6 +24,10 @@ class RealCurve:
     below : in gaps, the fraction of eigenvalues below z (nan elsewhere)
 
     Where the equation for u is linear (m = 1, or the identity) the second branch is nan.
+
+    >>> curve = rf.theory.real_curve(rf.RandomFeatureModel(64, 8, 0.01), [-0.5, 0.1, 2.0])
+    >>> curve.z.shape, int(curve.gap.sum())
+    ((2, 3), 6)
     """
 
     w: Array
@@ -43,6 +47,10 @@ def real_curve(model: RandomFeatureModel, w: npt.ArrayLike) -> RealCurve:
 
     Raises ValueError for a w that is not finite or is a pole.
     Source: chapter 8 of the book; Silverstein and Choi (1995) for sample covariance matrices.
+
+    >>> curve = rf.theory.real_curve(rf.RandomFeatureModel(64, 8, 0.01), [0.1, 2.0])
+    >>> print(curve.z[0].round(2), curve.gap[0], curve.below[0])
+    [ -1.26 -43.18] [ True  True] [0. 0.]
     """
     values = finite_array("w", w, ndim=1)
     par = parameters(model)

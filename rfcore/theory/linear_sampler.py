@@ -34,6 +34,10 @@ class StoppedSampler:
     generated_to_data, data_to_generated : (...) KL divergences per dimension, inf where Sigma is singular
     error : of the spectral average and the quadrature
     standard_error : over draws, for a simulation
+
+    >>> law = rf.theory.stopped_sampler(rf.LinearModel(0.5, 0.01), [10.0, math.inf], 100.0)
+    >>> print(law.variance.round(3).tolist(), law.generated_to_data.round(3))
+    [[0.999], [0.995]] [0.139 0.146]
     """
 
     tau: Floats
@@ -47,6 +51,8 @@ class StoppedSampler:
 def stopped_sampler(model: LinearModel, tau: npt.ArrayLike, start_variance: float) -> StoppedSampler:
     """The law N(mu, g(S)) that denoisers stopped at training time tau generate from noise of variance T.
 
+    tau : times >= 0 of any shape, math.inf allowed;  start_variance : T, finite
+
     The sampler ends at the noise variance s_0 of the question.  tau = math.inf gives T (S + s_0)/(S + T) at
     ridge 0, and for T -> inf the divergences of :func:`rfcore.theory.kl`.
 
@@ -54,6 +60,10 @@ def stopped_sampler(model: LinearModel, tau: npt.ArrayLike, start_variance: floa
         KL(data || gen)/d = (1/2)(tr Sigma g(S)^-1 - 1 + tr log g(S) - tr log Sigma)
 
     Raises ValueError unless T > s_0, and for negative times.  Source: chapter 11 of the book.
+
+    >>> law = rf.theory.stopped_sampler(rf.LinearModel(0.5, 0.01), [10.0, math.inf], 100.0)
+    >>> print(law.variance.round(3).tolist())
+    [[0.999], [0.995]]
     """
     times, start = flow_times(tau), sampler_start(model, start_variance)
     law, rule = model.covariance, spectral_rule(model.covariance, model.gamma)

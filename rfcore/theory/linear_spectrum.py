@@ -43,6 +43,10 @@ class SpectralRule:
     energy : (Q,) xi(x) = u^T Sigma u for the eigenvector u of S at x; null_energy : the same at x = 0, a mean
     over the null space (nan where there is none)
     error : largest error of the masses sum_q weights[k, q] + zero[k] = 1
+
+    >>> rule = rf.theory.spectral_rule(rf.Covariance.isotropic(), gamma=2.0)
+    >>> print(rule.zero.round(6), rule.modes(rule.x, np.array(0.0)).round(6))
+    [0.5] [1.]
     """
 
     x: Floats
@@ -59,7 +63,16 @@ class SpectralRule:
 
 @lru_cache(maxsize=8)
 def spectral_rule(covariance: Covariance, gamma: float) -> SpectralRule:
-    """The nodes and weights of a question, with as many nodes per interval as it takes for ``TOLERANCE``."""
+    """The nodes and weights of a question, with as many nodes per interval as it takes for ``TOLERANCE``.
+
+    covariance : the law of Sigma;  gamma : d/n > 0
+
+    Raises nothing for gamma > 0.  Source: chapter 11 of the book.
+
+    >>> rule = rf.theory.spectral_rule(rf.Covariance.isotropic(), gamma=0.5)
+    >>> print(rule.x.min().round(2), rule.x.max().round(2))  # Marchenko-Pastur: (1 -/+ sqrt gamma)^2
+    0.09 2.91
+    """
     live = positive(covariance)
     lam, w = covariance.eigenvalues[live], covariance.weights[live]
     kappa_0, load = smallest_kappa(covariance, gamma), gamma * float(w.sum())

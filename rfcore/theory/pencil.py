@@ -19,7 +19,16 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class PencilSolution:
-    """q = (1/p) tr R, r and s read off the blocks of g (B, B); residual of the equation; iterations."""
+    """The resolvent as the pencil gives it, at one point.
+
+    q : (1/p) tr R;  r, s : as in :class:`Resolvent`, read off the blocks
+    g : (B, B) the blocks
+    residual, iterations : of the operator-valued equation
+
+    >>> solution = rf.theory.solve_pencil(rf.RandomFeatureModel(4, 2, 0.1), -1.0)
+    >>> print(f"{solution.q.real:.6f}", solution.g.shape, solution.residual < 1e-12)
+    0.852372 (4, 4) True
+    """
 
     q: complex
     r: complex
@@ -33,8 +42,14 @@ class PencilSolution:
 class PencilTraces:
     """The traces of the losses at points z_1, z_2, for any number of noise draws.
 
-    train: T_1(z_1) = (1/d) tr V^T R_1 V; cross: T_x(z_1) = (1/d) tr Vt^T R_1 V; test: T_2(z_1, z_2) =
-    (1/d) tr V^T R_1 Ut R_2 V; norm: (1/d) tr V^T R_1 R_2 V, which is T_1'(z_1) at z_2 = z_1.
+    train : T_1(z_1) = (1/d) tr V^T R_1 V
+    cross : T_x(z_1) = (1/d) tr Vt^T R_1 V
+    test : T_2(z_1, z_2) = (1/d) tr V^T R_1 Ut R_2 V
+    norm : (1/d) tr V^T R_1 R_2 V, which is T_1'(z_1) at z_2 = z_1
+
+    >>> traces = rf.theory.pencil_traces(rf.RandomFeatureModel(4, 2, 0.1), -1.0)
+    >>> print(f"{traces.train.real:.4f} {traces.cross.real:.4f} {traces.test.real:.4f}")
+    0.1117 0.1117 0.0817
     """
 
     train: complex
@@ -52,6 +67,11 @@ def pencil(model: RandomFeatureModel) -> Pencil:
 
     Source: chapter 7 of the book; for learning curves the method goes back to Adlam and Pennington (2020)
     and Bodin and Macris (2021).
+
+    Raises ValueError as :func:`rfcore.gaussian.constants`.
+
+    >>> rf.theory.pencil(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1, noise_draws=3)).names
+    ('y_0', 'y_1', 'y_4', 'y_3', 'y_2')
     """
     c, eps, n = model.constants, 1 / model.noise_draws, model.psi_n
     lam = model.covariance.eigenvalues
@@ -81,6 +101,11 @@ def loss_pencil(model: RandomFeatureModel) -> Pencil:
     :func:`pencil_traces`.
 
     Source: chapter 7 of the book; for m = 1 and infinity compare George, Veiga and Macris (2025).
+
+    Raises ValueError as :func:`rfcore.gaussian.constants`.
+
+    >>> rf.theory.loss_pencil(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)).size.shape
+    (6,)
     """
     c, eps, n = model.constants, 1 / model.noise_draws, model.psi_n
     lam = model.covariance.eigenvalues
@@ -104,6 +129,14 @@ def solve_pencil(model: RandomFeatureModel, z: complex, steps: int = 20_000) -> 
 
     r and s come from the blocks of y_3: (1/d) tr g_33 = psi_p s and (1/d) tr Sigma g_33 = psi_p r.
     Raises as :func:`rfcore.theory.semicircle`.
+
+    Source: chapter 7 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> print(f"{rf.theory.solve_pencil(model, -1.0).q.real:.6f}")
+    0.852372
+    >>> print(f"{rf.theory.resolvent(model, -1.0).q.real:.6f}")
+    0.852372
     """
     answer = semicircle(pencil(model), z, steps)
     three = np.array([name == "y_3" for name in answer.pencil.names])
@@ -118,6 +151,14 @@ def pencil_traces(model: RandomFeatureModel, z: complex, other: complex | None =
     """The traces of the losses at z_1 = z and z_2 = other (z itself if not given), by :func:`loss_pencil`.
 
     Raises as :func:`rfcore.theory.semicircle`.
+
+    Source: chapter 7 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1, ridge=0.1)
+    >>> traces = rf.theory.pencil_traces(model, -0.1)
+    >>> test = 1 - 2 * traces.cross.real + traces.test.real
+    >>> print(f"{test:.6f} {rf.theory.minimizer(model).test:.6f}")
+    0.930477 0.930477
     """
     form, c, lam = loss_pencil(model), model.constants, model.covariance.eigenvalues
     first = semicircle(form, z)

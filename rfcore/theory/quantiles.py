@@ -19,6 +19,12 @@ def quantiles(model: RandomFeatureModel, size: int) -> npt.NDArray[np.float64]:
     1e-4 of the mass of a bulk.
 
     Raises what :func:`support` and :func:`density` raise.
+
+    Returns (size,).
+
+    >>> x = rf.theory.quantiles(rf.RandomFeatureModel(psi_p=0.5, psi_n=8, t=0.01), size=4)
+    >>> print(x.round(3))
+    [0.106 0.232 0.431 0.773]
     """
     level = (np.arange(whole("size", size)) + 0.5) / size
     answer = support(model)

@@ -26,6 +26,10 @@ class Share:
     harmonic : harmonic mean of its eigenvalues (plus the ridge), weighted by that drop
     error : relative error estimate of the quadrature (theory), or of round-off (simulation)
     standard_error : those of mass, drop and harmonic where they are means over draws, else None
+
+    >>> low, middle, top = rf.theory.shares(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> print(f"{top.mass:.4f} of the eigenvalues, drop {top.drop:.3f}, harmonic mean {top.harmonic:.1f}")
+    0.0156 of the eigenvalues, drop 0.022, harmonic mean 18.2
     """
 
     bulk: Bulk
@@ -45,6 +49,14 @@ def shares(model: RandomFeatureModel) -> tuple[Share, ...]:
 
     Raises RuntimeError if a quadrature does not settle.
     Source: chapter 9 of the book.
+
+    Returns one :class:`Share` for each bulk, in ascending order.
+
+    >>> model = rf.RandomFeatureModel(64, 8, 0.01)
+    >>> print(f"{1 - sum(share.drop for share in rf.theory.shares(model)):.4f}")
+    0.3342
+    >>> print(f"{rf.theory.minimizer(model).train:.4f}")
+    0.3342
     """
     par = parameters(model)
     mu = model.ridge

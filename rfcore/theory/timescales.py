@@ -32,6 +32,10 @@ class Timescales:
     stop_best : when the test loss is lowest; inf if it never turns up
     window : (begin, end), between which at most a tenth of the best improvement 1 - min L_test is lost
     reason : why a number is nan or inf; empty if none is
+
+    >>> times = rf.theory.timescales(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> print(f"{times.generalize:.0f} {times.stop_best:.0f} {times.memorize:.0f}")
+    329 133 570658
     """
 
     generalize: float
@@ -49,6 +53,10 @@ def timescales(model: RandomFeatureModel) -> Timescales:
     Raises what :func:`support` and :func:`loss_curves` raise.
     Source: Bonnaire et al. (2025), sec. 3.3, for the two scales and for ``memorize_published``; the
     weighting by the drop of the loss is chapter 9 of the book.
+
+    >>> times = rf.theory.timescales(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> print(f"{times.memorize / times.generalize:.1f} {times.loss_half_time / times.memorize:.2f}")
+    1736.6 0.17
     """
     parts = shares(model)
     reasons: list[str] = []

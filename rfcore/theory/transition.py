@@ -11,7 +11,17 @@ from rfcore.theory.support import support
 
 @dataclass(frozen=True)
 class Transition:
-    """The numbers of bulks below and from ``value`` on; ``error`` is the width of the last bracket."""
+    """Where the number of bulks changes.
+
+    value : the place;  before, after : numbers of bulks below it and from it on
+    error : width of the last bracket
+
+    >>> def question(ratio):
+    ...     return rf.RandomFeatureModel(psi_p=8 * ratio, psi_n=8, t=0.1)
+    >>> change = rf.theory.bulk_transition(question, 2, 4, whole=True)
+    >>> change.value, change.before, change.after
+    (3.0, 2, 3)
+    """
 
     value: float
     before: int
@@ -35,6 +45,14 @@ def bulk_transition(
 
     If the number changes more than once, one of the changes is found.
     Raises ValueError if the two ends have the same number of bulks.
+
+    Source: chapter 8 of the book.
+
+    >>> def question(ratio):
+    ...     return rf.RandomFeatureModel(psi_p=8 * ratio, psi_n=8, t=0.1)
+    >>> found = rf.theory.bulk_transition(question, 1.0, 20.0, tolerance=1e-2)
+    >>> print(f"{found.before} bulks below p/n = {found.value:.1f}, {found.after} above")
+    2 bulks below p/n = 2.8, 3 above
     """
     a, b = positive("low", low), positive("high", high)
     if whole:
