@@ -27,16 +27,32 @@ from rfcore._moments import callable_constants, find_breaks, project, tanh_const
 from rfcore._scale import ScaleLaw
 from rfcore.checks import choice, finite_array, positive, whole
 
+__all__ = [
+    "GaussianConstants",
+    "HermiteExpansion",
+    "constants",
+    "function",
+    "hermite_coefficients",
+    "sample_constants",
+]
 Array = npt.NDArray[np.float64]
 Activation = str | Function
 
 
 @dataclass(frozen=True)
 class GaussianConstants:
-    """The constants of the Gaussian equivalence; ``error`` estimates the largest relative error.
+    """The constants of the Gaussian equivalence.
+
+    a, b : of the linear part, on the data and on the noise, b = sqrt(Delta) a
+    v2, s2 : variances v^2 and s^2 of the rest, of the sample and of the noise draw
+    mean : E sigma, which is subtracted;  error : estimate of the largest relative error
 
     sigma(M x_t) - mean is replaced by e^-t a M x + sqrt(v2) omega_nu + b M xi + sqrt(s2) omega_nu,j
     with independent standard Gaussian omegas: omega_nu is shared by the noise draws j of a sample.
+
+    >>> constants = rf.RandomFeatureModel(psi_p=64, psi_n=8, t=0.01).constants
+    >>> print(f"{constants.a:.3f} {constants.b:.3f} {constants.v2:.4f} {constants.s2:.5f}")
+    0.606 0.085 0.0255 0.00187
     """
 
     a: float
@@ -73,6 +89,10 @@ class HermiteExpansion:
     coefficients : (order + 1,) the c_k
     theta_1 : second moment E[(sigma(scale y) - c_0)^2], the sum of all c_k^2 with k >= 1
     error : estimated error of each c_k, relative to sqrt(E sigma(scale y)^2)
+
+    >>> series = rf.gaussian.hermite_coefficients("relu", scale=1.0, order=4)
+    >>> print(series.coefficients[:3].round(3), round(series.theta_1, 3), round(series.theta_2, 3))
+    [0.399 0.5   0.282] 0.341 0.25
     """
 
     coefficients: Array
@@ -86,7 +106,15 @@ class HermiteExpansion:
 
 
 def function(activation: Activation) -> Function:
-    """The activation as a callable on float64 arrays (its mean is not subtracted)."""
+    """The activation as a callable on float64 arrays (its mean is not subtracted).
+
+    Returns a function of an array that gives an array of the same shape.  Source: the constants of chapter 5.
+    Raises ValueError for a name that is not in :data:`rfcore.model.ACTIVATIONS`; the function raises it
+    where a callable gives another shape or values that are not finite.
+
+    >>> rf.gaussian.function("relu")(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
     if callable(activation):
         return checked(activation)
     return FUNCTIONS[choice("activation", activation, tuple(FUNCTIONS))]
@@ -105,6 +133,12 @@ def constants(activation: Activation, variance: float, t: float) -> GaussianCons
     Raises ValueError for bad numbers, and for a callable that returns another shape or values that
     are not finite, has no linear part (a = 0, as for every even function), or is too rough for the
     quadrature (estimated relative error above 1e-8).
+
+    Source: Bonnaire et al. (2025), sec. 3.
+
+    >>> constants = rf.gaussian.constants("relu", variance=1.0, t=0.5)
+    >>> print(f"{constants.a:.3f}")  # of relu: 1/2 at every variance
+    0.500
     """
     variance, t = positive("variance", variance), positive("t", t)
     if not callable(activation):
@@ -120,6 +154,12 @@ def sample_constants(activation: Activation, x: npt.ArrayLike, t: float) -> tupl
     Given a sample, the pre-activations of a random first layer are exactly Gaussian over neurons, with
     variance |x|^2/d.  For Gaussian data all |x|^2/d are close to sigma_x^2; for real data they are not.
     Raises ValueError as :func:`constants` does; in particular no sample may be zero.
+
+    Returns a, b, v2, s2, (n,) each.
+
+    >>> a, b, v2, s2 = rf.gaussian.sample_constants("tanh", [[1.0, 1.0], [3.0, 1.0]], t=0.01)
+    >>> print(a.round(3))
+    [0.606 0.334]
     """
     variances = np.mean(finite_array("x", x, ndim=2) ** 2, axis=1)
     found = [constants(activation, variance, t) for variance in variances]
@@ -142,6 +182,9 @@ def hermite_coefficients(activation: Activation, scale: float, order: int) -> He
 
     scale > 0, order >= 1.  The h_k obey sqrt(k+1) h_{k+1} = y h_k - sqrt(k) h_{k-1}.
     Raises ValueError as :func:`constants` does, except that c_1 may vanish.
+
+    >>> print(rf.gaussian.hermite_coefficients("erf", scale=1.0, order=3).coefficients[1::2].round(4))
+    [ 0.6515 -0.1773]
     """
     scale, order = positive("scale", scale), whole("order", order)
     f = function(activation)

@@ -15,9 +15,15 @@ from rfcore.checks import choice, finite_array, nonnegative, positive, refuse, w
 if TYPE_CHECKING:
     from rfcore.gaussian import GaussianConstants, ScaleConstants
 
+__all__ = ["ACTIVATIONS", "Covariance", "LinearModel", "RandomFeatureModel"]
 Array = npt.NDArray[np.float64]
 Activation = str | Callable[[Array], Array]
 ACTIVATIONS = ("tanh", "relu", "erf", "sin", "identity")
+"""The activations with a name; any callable on arrays will do as well.
+
+>>> rf.model.ACTIVATIONS
+('tanh', 'relu', 'erf', 'sin', 'identity')
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,15 @@ class Covariance:
 
     ``error`` is 0 unless the law came from :meth:`compressed`.  Two laws are equal when all their
     numbers are; a law can be a dictionary key.
+
+    Raises ValueError for negative, infinite or all vanishing eigenvalues, and for weights that are not
+    positive, of another shape, or do not sum to 1.
+
+    >>> law = rf.Covariance(eigenvalues=[0.5, 2.0], weights=[0.75, 0.25])
+    >>> law.variance
+    0.875
+    >>> law.quantiles(4)
+    array([0.5, 0.5, 0.5, 2. ])
     """
 
     eigenvalues: Array
@@ -73,7 +88,13 @@ class Covariance:
 
     @classmethod
     def isotropic(cls, variance: float = 1.0) -> "Covariance":
-        """Sigma = variance * identity."""
+        """Sigma = variance * identity.
+
+        Raises ValueError unless variance > 0.
+
+        >>> rf.Covariance.isotropic(2.0).eigenvalues
+        array([2.])
+        """
         return cls(np.array([positive("variance", variance)]), np.ones(1))
 
     @classmethod
@@ -82,6 +103,9 @@ class Covariance:
 
         Negative eigenvalues down to -1e-12 of the largest are round-off and become 0; below that
         the matrix is refused.  So is a matrix that is not symmetric to 1e-10 of its largest entry.
+
+        >>> rf.Covariance.from_matrix([[2.0, 1.0], [1.0, 2.0]]).eigenvalues.round(12)
+        array([1., 3.])
         """
         s = finite_array("matrix", matrix, ndim=2)
         if s.shape[0] != s.shape[1] or s.size == 0:
@@ -93,7 +117,13 @@ class Covariance:
 
     @classmethod
     def from_data(cls, x: npt.ArrayLike) -> "Covariance":
-        """Eigenvalues of the sample covariance (X - mean)^T (X - mean)/n of data X (n, d), n >= 2."""
+        """Eigenvalues of the sample covariance (X - mean)^T (X - mean)/n of data X (n, d), n >= 2.
+
+        Raises ValueError for fewer than two samples, and for numbers that are not finite.
+
+        >>> rf.Covariance.from_data([[0.0, 1.0], [2.0, 1.0]]).eigenvalues
+        array([0., 1.])
+        """
         data = finite_array("x", x, ndim=2)
         if data.shape[0] < 2 or data.shape[1] < 1:
             raise ValueError(
@@ -104,13 +134,25 @@ class Covariance:
 
     @classmethod
     def power_law(cls, exponent: float, atoms: int = 200) -> "Covariance":
-        """lambda_k proportional to k^-exponent, k = 1..atoms, equal weights, scaled to variance 1."""
+        """lambda_k proportional to k^-exponent, k = 1..atoms, equal weights, scaled to variance 1.
+
+        Raises ValueError for a negative exponent or no atom.
+
+        >>> rf.Covariance.power_law(exponent=1.0, atoms=3).eigenvalues.round(3)
+        array([1.636, 0.818, 0.545])
+        """
         lam = np.arange(1, whole("atoms", atoms) + 1, dtype=np.float64) ** -nonnegative("exponent", exponent)
         return cls(lam / lam.mean())
 
     @classmethod
     def low_rank(cls, fraction: float, variance: float = 1.0) -> "Covariance":
-        """A projector: lambda = variance/fraction on a fraction of directions, 0 elsewhere."""
+        """A projector: lambda = variance/fraction on a fraction of directions, 0 elsewhere.
+
+        Raises ValueError unless 0 < fraction <= 1 and variance > 0.
+
+        >>> rf.Covariance.low_rank(fraction=0.25).eigenvalues
+        array([0., 4.])
+        """
         f = positive("fraction", fraction)
         v = positive("variance", variance)
         if f > 1:
@@ -125,7 +167,10 @@ class Covariance:
         return float(self.weights @ self.eigenvalues)
 
     def quantiles(self, d: int) -> Array:
-        """The d eigenvalues of a finite Sigma with this law: quantiles at (k + 1/2)/d, ascending, (d,)."""
+        """The d eigenvalues of a finite Sigma with this law: quantiles at (k + 1/2)/d, ascending, (d,).
+
+        Raises ValueError unless d is an integer >= 1.
+        """
         order = np.argsort(self.eigenvalues, kind="stable")
         cumulative = np.cumsum(self.weights[order])
         level = (np.arange(whole("d", d)) + 0.5) / d
@@ -140,6 +185,12 @@ class Covariance:
         Neighbours are merged at their common mean, in groups of equal share of weight and of log
         eigenvalue.  ``error`` = max over w > 0 (20 per decade) of the change of
         I(w) = <lambda/(w + lambda)>, the only way in which the law enters the spectrum.
+
+        Raises ValueError unless atoms is an integer >= 1.
+
+        >>> law = rf.Covariance.power_law(exponent=1.0, atoms=200).compressed(16)
+        >>> law.eigenvalues.size, law.error < 2e-3
+        (16, True)
         """
         k = whole("atoms", atoms)
         if k >= self.eigenvalues.size:
@@ -174,6 +225,14 @@ class RandomFeatureModel:
 
     Raises ValueError naming the parameter, its value and what is allowed.
     Source: Bonnaire et al. (2025), sec. 3; George et al. (2025) for m = 1.
+
+    >>> model = rf.RandomFeatureModel(psi_p=64, psi_n=8, t=0.01)
+    >>> round(model.delta, 4)
+    0.0198
+    >>> rf.RandomFeatureModel(psi_p=-1, psi_n=8, t=0.01)
+    Traceback (most recent call last):
+        ...
+    ValueError: psi_p = -1 is not allowed: a finite number > 0
     """
 
     psi_p: float
@@ -272,6 +331,10 @@ class LinearModel:
 
     Raises ValueError naming the parameter, its value and what is allowed.
     Source: Merger and Goldt (2025); Wang, Zavatone-Veth and Pehlevan (2026).
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0, ridge=0.25)
+    >>> model.c, model.signal, model.noise
+    (1.25, 0.5, 0.5)
     """
 
     gamma: float

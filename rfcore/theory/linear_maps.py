@@ -22,9 +22,15 @@ Floats = npt.NDArray[np.float64]
 class MapMoments:
     """Moments of a random map f(S) over training sets, in the eigenbasis of Sigma.
 
-    mean (K,): E u_k^T f(S) u_k; scaled_variance (K, K): n Var(u_j^T f(S) u_k) at leading order, with u_j and
-    u_k two eigenvectors of the atoms j and k (the same one where j = k); error: of the quadrature, or the
-    round-off of a simulation; standard_error: over draws, for a simulation.
+    mean : (K,) E u_k^T f(S) u_k
+    scaled_variance : (K, K) n Var(u_j^T f(S) u_k) at leading order, with u_j and u_k two eigenvectors of
+        the atoms j and k (the same one where j = k)
+    error : of the quadrature, or the round-off of a simulation
+    standard_error : over draws, for a simulation
+
+    >>> moments = rf.theory.denoiser_moments(rf.LinearModel(0.5, 1.0, rf.Covariance([4.0, 0.25])))
+    >>> print(moments.mean.round(3), moments.scaled_variance.round(3).tolist())
+    [0.755 0.162] [[0.08, 0.029], [0.029, 0.043]]
     """
 
     mean: Floats
@@ -41,6 +47,13 @@ def denoiser_moments(model: LinearModel) -> MapMoments:
     The 1 in (1 + delta_jk) is the product term, delta_jk the crossed term of the same order.
     With a scale law kappa is that of elliptical data, and the crossed term grows, see chapter 18.
     Source: Wang, Zavatone-Veth and Pehlevan (2026) for the product term; the crossed one is chapter 12.
+
+    Raises nothing for a valid question.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> kappa = rf.theory.renormalized_noise(model.covariance, 0.5, 1.0)
+    >>> print(rf.theory.denoiser_moments(model).mean.round(6), (1 / (1 + kappa)).round(6))
+    [0.438447] 0.438447
     """
     if model.scale is not None:
         kappa = elliptical.load(model, model.scale, model.c).kappa
@@ -52,7 +65,9 @@ def denoiser_moments(model: LinearModel) -> MapMoments:
 
 
 def sampling_map_moments(model: LinearModel, start_variance: float, end_variance: float = 0.0) -> MapMoments:
-    """The probability flow from noise variance T = start to s_0 = end, ((S + s_0)/(S + T))^(1/2).
+    """The probability flow from noise variance T to s_0, ((S + s_0)/(S + T))^(1/2).
+
+    start_variance : T, math.inf allowed;  end_variance : s_0
 
     T = inf means (S + s_0)^(1/2).  The map is an average of denoisers over an arcsine law of the noise,
     ((S + s_0)/(S + T))^(1/2) = (2/pi) int [1 - (1 - s_0/s) s (S + s)^-1] dtheta on [0, pi/2], with
@@ -62,6 +77,10 @@ def sampling_map_moments(model: LinearModel, start_variance: float, end_variance
     with every second node left out.  Where Sigma has no variance the map is (s_0/T)^(1/2) for any data.
     Raises ValueError unless 0 <= end < start, and for a ridge, with which the map is another function.
     Source: fractional powers, Wang, Zavatone-Veth and Pehlevan (2026); arcsine average, chapter 12.
+
+    >>> model = rf.LinearModel(0.5, 1.0, covariance=rf.Covariance([4.0, 0.25]))
+    >>> print(rf.theory.sampling_map_moments(model, math.inf).mean.round(4))
+    [1.9242 0.4392]
     """
     nodes, weights, constants = _nodes(model, start_variance, end_variance)
     mean = averages.mean(model, nodes, weights, constants)
@@ -84,6 +103,10 @@ def power_moments(model: LinearModel, alpha: float) -> MapMoments:
 
     Raises ValueError unless 0 < alpha < 1.
     Source: Wang, Zavatone-Veth and Pehlevan (2026), by the integral of Balakrishnan (1960).
+
+    >>> model = rf.LinearModel(0.5, 1.0, covariance=rf.Covariance([4.0, 0.25]))
+    >>> print(rf.theory.power_moments(model, alpha=0.5).mean.round(4))
+    [1.9242 0.4392]
     """
     alpha = power(alpha)
     y, zero = averages.grid(), np.zeros(1)
@@ -100,6 +123,8 @@ def power_moments(model: LinearModel, alpha: float) -> MapMoments:
 def generated_covariance(model: LinearModel, start_variance: float, end_variance: float = 0.0) -> MapMoments:
     """Mean and variance over training sets of the covariance of the samples that one model generates.
 
+    start_variance : T, math.inf allowed;  end_variance : s_0
+
     From x_T ~ N(mu, T) the map gives the covariance T (S + s_0)/(S + T) = s_0 + (T - s_0) S (S + T)^-1: but
     for constants the denoiser of noise T, so its moments are those of :func:`denoiser_moments` at c = T.
     T = inf: S + s_0, with mean lambda + s_0 and n Var = (1 + delta_jk) lambda_j lambda_k.
@@ -108,6 +133,10 @@ def generated_covariance(model: LinearModel, start_variance: float, end_variance
     the map: what is pulled to the mean is the average sample, not the samples of one model.
     Uses gamma and covariance of the question; its noise_variance does not enter.
     Raises what :func:`sampling_map_moments` raises.  Source: chapter 12 of the book.
+
+    >>> model = rf.LinearModel(0.5, 1.0, covariance=rf.Covariance([4.0, 0.25]))
+    >>> print(rf.theory.generated_covariance(model, math.inf).mean)
+    [4.   0.25]
     """
     start, end = map_interval(model, start_variance, end_variance)
     lam = model.covariance.eigenvalues
@@ -120,11 +149,21 @@ def generated_covariance(model: LinearModel, start_variance: float, end_variance
 def split_agreement(model: LinearModel, start_variance: float, end_variance: float = 0.0) -> float:
     """Correlation of samples from two models trained on disjoint sets and started from the same noise.
 
+    start_variance : T, math.inf allowed;  end_variance : s_0
+
     E<x_A - mu, x_B - mu>/E|x - mu|^2 = sum_k w_k m_k^2/sum_k w_k E[f(S)^2]_kk, with m_k the mean of the
     sampling map and E[f^2]_kk = 1 - (1 - s_0/T) kappa(T)/(lambda_k + kappa(T)), or lambda_k + s_0 at T = inf.
     gamma = d/n with n the size of each set.
 
     Raises what :func:`sampling_map_moments` raises.  Source: chapter 12 of the book.
+
+    Returns one number in [0, 1].
+
+    >>> for gamma in (0.5, 2.0):
+    ...     model = rf.LinearModel(gamma, 1.0, covariance=rf.Covariance.power_law(1.0))
+    ...     print(f"{rf.theory.split_agreement(model, math.inf):.3f}")
+    0.934
+    0.716
     """
     mean = averages.mean(model, *_nodes(model, start_variance, end_variance))
     lam, w = model.covariance.eigenvalues, model.covariance.weights

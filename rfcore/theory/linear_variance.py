@@ -21,6 +21,11 @@ class VarianceFactors:
     anisotropy : (...) v^T A v; inhomogeneity : (...) x^T A x; crossed : (...) (v^T A x)^2
     error : residual of the equation for kappa, or the round-off of a simulation
     standard_error : of scaled_variance over draws, for a simulation; a simulation has no factors (nan)
+
+    >>> model = rf.LinearModel(0.5, 1.0, rf.Covariance([4.0, 0.25]))
+    >>> factors = rf.theory.variance_factors(model, direction=[1.0, 0.0], point=[0.0, 1.0])
+    >>> print(f"{factors.scaled_variance:.4f} {factors.product:.4f} {factors.crossed:.1f}")
+    0.0294 0.0294 0.0
     """
 
     scaled_variance: Floats
@@ -53,6 +58,11 @@ def variance_factors(model: LinearModel, direction: npt.ArrayLike, point: npt.Ar
     for a law with one atom per dimension, in the eigenbasis of Sigma.  They broadcast.
     Raises ValueError for another last axis than K.
     Source: Wang, Zavatone-Veth and Pehlevan (2026) for the product; the crossed term is chapter 12.
+
+    >>> model = rf.LinearModel(0.5, 1.0, rf.Covariance([4.0, 0.25]))
+    >>> factors = rf.theory.variance_factors(model, direction=[1.0, 0.0], point=[1.0, 0.0])
+    >>> print(f"{factors.scaled_variance / factors.product:.3f}")  # the crossed term doubles it
+    2.000
     """
     gaussian_only(model)
     lam, w, gamma = model.covariance.eigenvalues, model.covariance.weights, model.gamma
