@@ -30,6 +30,13 @@ def stopped_sampler(
     g is the exact solution of the probability flow for the eigenvalues of each S, see
     :func:`rfcore.theory.linear_sampler.stopped_sampler`.  Parameters as in
     :func:`rfcore.simulation.linear.loss_curves`, with a known mean; tau = math.inf is allowed.
+
+    Raises ValueError for sizes that do not fit, negative times, and unless T > s_0.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=0.01)
+    >>> law = rf.simulation.stopped_sampler(model, [10.0, math.inf], 100.0, d=16, draws=2, seed=0)
+    >>> law.variance.shape
+    (2, 1)
     """
     p, times, start = population(model, d, device, x), flow_times(tau), sampler_start(model, start_variance)
     group, modes, divergences, error = Groups(p), [], [], 0.0

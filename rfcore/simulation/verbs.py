@@ -36,6 +36,14 @@ def realized(
     the covariance that occurs at d, the atoms that ``quantiles(d)`` meets with their multiplicities; with a
     data set x (N, d) the covariance of x, one atom per eigenvector, ascending.  ConditionalModel: whole n_k,
     :func:`rfcore.simulation.conditional.realized`.
+
+    Returns a question of the same kind.  Raises ValueError for another kind of question, a ratio that gives
+    no sample or no feature at d, and data x for a random-feature model.
+    Source: chapter 3 of the book.
+
+    >>> model = rf.simulation.realized(rf.RandomFeatureModel(psi_p=0.33, psi_n=2, t=0.1), d=10)
+    >>> model.psi_p, model.psi_n
+    (0.3, 2.0)
     """
     if isinstance(model, LinearModel):
         return population(model, d, x=x).model
@@ -100,6 +108,17 @@ def loss_curves(
     :func:`rfcore.simulation.optimizers.loss_curves`.
 
     ConditionalModel: means over classes, see :func:`rfcore.simulation.conditional.class_loss_curves`.
+
+    Raises ValueError for another kind of question, sizes that do not fit, and times that are negative or
+    not finite.  Source: as the theory, :func:`rfcore.theory.loss_curves`.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> curves = rf.simulation.loss_curves(model, [1.0, 100.0], d=16, seed=0)
+    >>> curves.train.shape, bool(curves.train[1] < curves.train[0])
+    ((2,), True)
+    >>> linear = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> rf.simulation.loss_curves(linear, [1.0, 10.0], d=16, draws=3, seed=0).standard_error.test.shape
+    (2,)
     """
     if isinstance(model, ConditionalModel):
         return conditional.loss_curves(model, tau, *args, **kwargs)
@@ -140,6 +159,14 @@ def minimizer(model: Question | ConditionalModel, *args: Any, **kwargs: Any) -> 
     mean="known")``: mean over training sets, see :func:`rfcore.simulation.linear.minimizer`.
 
     ConditionalModel: means over classes, see :func:`rfcore.simulation.conditional.class_minimizers`.
+
+    Raises ValueError for another kind of question and for sizes that do not fit.
+    Source: as the theory, :func:`rfcore.theory.minimizer`.
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=1.0)
+    >>> measured = rf.simulation.minimizer(model, d=32, draws=8, seed=0)
+    >>> abs(measured.test - rf.theory.minimizer(model).test) < 0.05
+    True
     """
     if isinstance(model, ConditionalModel):
         return conditional.minimizer(model, *args, **kwargs)
@@ -165,6 +192,13 @@ def kl(model: LinearModel | ConditionalModel, *args: Any, **kwargs: Any) -> KL:
 
     LinearModel: :func:`rfcore.simulation.linear.kl`; ConditionalModel: means over classes,
     :func:`rfcore.simulation.conditional.kl`.
+
+    Raises ValueError for sizes that do not fit.  Source: Merger and Goldt (2025).
+
+    >>> model = rf.LinearModel(gamma=0.5, noise_variance=0.5)
+    >>> measured = rf.simulation.kl(model, d=32, draws=8, seed=0).generated_to_data
+    >>> abs(measured - rf.theory.kl(model).generated_to_data) < 0.02
+    True
     """
     if isinstance(model, ConditionalModel):
         return conditional.kl(model, *args, **kwargs)
@@ -198,6 +232,12 @@ def mode_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) 
 
     RandomFeatureModel: :func:`rfcore.simulation.modes.random_feature_modes`, one draw; LinearModel:
     :func:`rfcore.simulation.modes.linear_modes`, mean over training sets.
+
+    Raises ValueError for sizes that do not fit, negative times and nan.
+
+    >>> model = rf.LinearModel(0.5, 1.0, covariance=rf.Covariance([4.0, 0.25]))
+    >>> rf.simulation.mode_curves(model, [1.0, math.inf], d=16, draws=4, seed=0).mean.shape
+    (2, 2)
     """
     if isinstance(model, LinearModel):
         return linear_modes(model, tau, *args, **kwargs)

@@ -29,6 +29,10 @@ class KL:
 
     error: residual of the equation for kappa (theory), or round-off (simulation); standard_error: over
     draws, for a simulation.
+
+    >>> divergences = rf.theory.kl(rf.LinearModel(gamma=0.5, noise_variance=0.5))
+    >>> print(f"{divergences.generated_to_data:.4f} {divergences.data_to_generated:.4f}")
+    0.1022 0.0620
     """
 
     generated_to_data: float
@@ -46,11 +50,17 @@ def renormalized_noise(
     positive root of gamma <lambda/(lambda + kappa)> = 1.  Same shape as noise_variance, relative
     accuracy 1e-12.
 
+    covariance : the law of Sigma;  gamma : d/n;  noise_variance : z, of any shape
     scale : law of the scales tau of elliptical data; then kappa = z/E[tau/(1 + tau delta)] with
         delta = gamma <lambda/(mbar lambda + z)>, and kappa(0) is that of Gaussian data
 
     Raises ValueError unless gamma > 0 and every noise_variance >= 0.
     Source: Wang, Zavatone-Veth and Pehlevan (2026); elliptical data, chapter 18 of the book.
+
+    Returns an array of the shape of noise_variance, in its units.
+
+    >>> print(rf.theory.renormalized_noise(rf.Covariance.isotropic(), 0.5, [0.1, 1.0]).round(4))
+    [0.1742 1.2808]
     """
     z = finite_array("noise_variance", noise_variance)
     if z.size and z.min() < 0:
@@ -194,6 +204,13 @@ def restricted(model: LinearModel) -> LinearModel:
     d test = D test_D and d train = D train_D; with a ridge each of them costs (1 - z/c)^2.  kappa is the
     same function, so that thresholds are at n = D; divergences are those on the range.
     Source: chapter 11 of the book.
+
+    Raises nothing for a valid question.
+
+    >>> model = rf.LinearModel(gamma=2.0, noise_variance=0.5, covariance=rf.Covariance.low_rank(0.25))
+    >>> inside = rf.theory.restricted(model)
+    >>> inside.gamma, inside.covariance.eigenvalues
+    (0.5, array([4.]))
     """
     live = _rank.positive(model.covariance)
     share = float(model.covariance.weights[live].sum())

@@ -21,12 +21,18 @@ Floats = npt.NDArray[np.float64]
 class Resolvent:
     """The resolvent R(z) = (U - z)^-1 seen through five scalars; every array has the shape of z.
 
-    q = (1/p) tr R;  r = (1/p) tr(Sigma^1/2 M^T R M Sigma^1/2);  s = (1/p) tr(M^T R M), M = W/sqrt d;
-    chi_1, chi_2: leave-one-out factors of a sample's mean over its noise draws and of its noise
-    contrasts (chi_2 = 1 at m = infinity, and is not used at m = 1).  With a scale law chi_1 stands for
-    E[chi_1 alpha^2]/E alpha^2 and chi_2 for E[zeta b^2]/E b^2.
-    residual: the largest of |F|/sum of |terms| over the equations; converged: residual <= 1e-12
-    on the branch that is connected to z = -infinity.
+    q : (1/p) tr R
+    r : (1/p) tr(Sigma^1/2 M^T R M Sigma^1/2), M = W/sqrt d
+    s : (1/p) tr(M^T R M)
+    chi_1, chi_2 : leave-one-out factors of a sample's mean over its noise draws and of its noise
+        contrasts (chi_2 = 1 at m = infinity, and is not used at m = 1).  With a scale law chi_1 stands
+        for E[chi_1 alpha^2]/E alpha^2 and chi_2 for E[zeta b^2]/E b^2
+    residual : the largest of |F|/sum of |terms| over the equations
+    converged : residual <= 1e-12 on the branch that is connected to z = -infinity
+
+    >>> answer = rf.theory.resolvent(rf.RandomFeatureModel(64, 8, 0.01), [-1.0, 0.5 + 0.1j])
+    >>> print(answer.q.round(4), answer.converged, answer.residual.max() < 1e-12)
+    [ 0.9652+0.j     -2.0277+0.4668j] [ True  True] True
     """
 
     z: Complex
@@ -49,14 +55,18 @@ def resolvent(model: RandomFeatureModel, z: npt.ArrayLike) -> Resolvent:
         1/chi_1 = 1 + t_C + eps t_D,   1/chi_2 = 1 + eps t_D
         t_C = (psi_p/psi_n)(v^2 q + alpha^2 r),   t_D = (psi_p/psi_n)(s^2 q + b^2 s)
 
-    Parameters: z, complex or real, any shape.  Real z means z + i0; for Im z < 0 the conjugate of
-    the answer at the conjugate is returned.  Units: those of U (features of order 1).
+    z : complex or real, any shape.  Real z means z + i0; for Im z < 0 the conjugate of the answer at the
+        conjugate is returned.  Units: those of U (features of order 1)
 
     Raises ValueError for a z that is not finite, or that lies on the atom or on a hard edge, where
     the resolvent is infinite.
 
     Source: Bonnaire et al. (2025), Theorem 3.1, for m = infinity; the form for any m by
     leave-one-out, chapter 4 of the book.
+
+    >>> answer = rf.theory.resolvent(rf.RandomFeatureModel(64, 8, 0.01), -1.0)
+    >>> print(f"{answer.q.real:.4f} {answer.r.real:.5f} {answer.s.real:.5f}")
+    0.9652 0.05401 0.05401
     """
     points = _points(z)
     flat = points.ravel()
@@ -77,6 +87,11 @@ def density(model: RandomFeatureModel, x: npt.ArrayLike) -> Floats:
 
     It integrates to 1 minus the mass of the atom.  Raises ValueError for x that is not finite and
     positive or lies on the atom or a hard edge, RuntimeError if a point has not converged.
+
+    Returns an array of the shape of x, per unit of x.
+
+    >>> print(rf.theory.density(rf.RandomFeatureModel(64, 8, 0.01), [0.2, 1.0, 20.0]).round(5))
+    [0.51781 0.      0.00064]
     """
     points = finite_array("x", x)
     if points.size and points.min() <= 0:
