@@ -12,6 +12,7 @@ from rfcore.checks import Array
 from rfcore.model import RandomFeatureModel
 from rfcore.simulation import descent, dynamics
 from rfcore.simulation import features as _features
+from rfcore.simulation.batch_moments import expected_loss_curves
 from rfcore.simulation.conditional import class_kls, class_loss_curves, class_minimizers
 from rfcore.simulation.decomposition import decomposition
 from rfcore.simulation.features import Moments, moments
@@ -52,6 +53,7 @@ __all__ = [
     "draw_pencil",
     "dynamics",
     "eigenvalues",
+    "expected_loss_curves",
     "features",
     "generated_covariance",
     "integrated_score_error",

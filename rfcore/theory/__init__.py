@@ -42,6 +42,7 @@ from rfcore.theory.quantiles import quantiles
 from rfcore.theory.resolvent import Resolvent, density, resolvent
 from rfcore.theory.ridge import OptimalRidge, optimal_ridge, ridge_slope
 from rfcore.theory.shares import Share, shares
+from rfcore.theory.stochastic import critical_batch
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
 from rfcore.theory.transition import Transition, bulk_transition
@@ -85,6 +86,7 @@ __all__ = [
     "class_loss_curves",
     "class_minimizers",
     "covariance_map",
+    "critical_batch",
     "decomposition",
     "denoiser_moments",
     "density",

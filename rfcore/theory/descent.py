@@ -1,5 +1,7 @@
 """Losses after any number of steps of descent, exactly, at d = infinity."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -113,5 +115,4 @@ def _double(left: Complex, right: Complex, upper: Complex, mixed: Complex) -> Fl
 
 
 def _rows(at: Solved, part: slice) -> Solved:
-    names = (at.u, at.chi_1, at.chi_2, at.zeta, at.h, at.psi_s, at.residual)
-    return Solved(*(f[part] for f in names))
+    return replace(at, **{f.name: getattr(at, f.name)[part] for f in fields(at)})

@@ -1,5 +1,7 @@
 """The verbs that answer more than one kind of question."""
 
+import math
+
 import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer, ModeCurves
@@ -7,7 +9,7 @@ from rfcore.checks import refuse
 from rfcore.conditional import ConditionalModel
 from rfcore.descent import Descent
 from rfcore.model import LinearModel, RandomFeatureModel
-from rfcore.theory import conditional, descent, dynamics, linear
+from rfcore.theory import conditional, descent, dynamics, linear, stochastic
 from rfcore.theory.minimizer import minimizer as random_feature_minimizer
 from rfcore.theory.modes import linear_modes, random_feature_modes
 
@@ -21,7 +23,8 @@ def loss_curves(model: Question | Descent | ConditionalModel, tau: npt.ArrayLike
     RandomFeatureModel: :func:`rfcore.theory.dynamics.loss_curves`, gradient flow dA/dtau = -d^2 grad L from
     A = 0.  LinearModel: :func:`rfcore.theory.linear.loss_curves`, curvature m = a (x + c) relaxes as
     exp(-m tau).  tau: times >= 0 of any shape; losses in units where the zero model has loss 1.
-    Descent: :func:`rfcore.theory.descent.loss_curves`, where tau are numbers of steps instead.
+    Descent: :func:`rfcore.theory.descent.loss_curves`, where tau are numbers of steps instead; with a batch
+    :func:`rfcore.theory.stochastic.loss_curves`.
     ConditionalModel: :func:`rfcore.theory.conditional.loss_curves`, means over classes.
 
     Raises ValueError for another kind of question and for times that are negative or not finite.
@@ -31,6 +34,8 @@ def loss_curves(model: Question | Descent | ConditionalModel, tau: npt.ArrayLike
     if isinstance(model, RandomFeatureModel):
         return dynamics.loss_curves(model, tau)
     if isinstance(model, Descent):
+        if model.batch < math.inf:
+            return stochastic.loss_curves(model, tau)
         return descent.loss_curves(model, tau)
     if isinstance(model, ConditionalModel):
         return conditional.loss_curves(model, tau)
