@@ -175,3 +175,23 @@ def test_passing_times() -> None:
     assert math.isnan(curves.passing(curves.learned, 0.5)[3])
     with pytest.raises(ValueError, match="one row of increasing times"):
         T.mode_curves(rf.RandomFeatureModel(1, 1, 1), 1.0).passing(np.ones((1, 1)), 0.5)
+
+
+def test_the_best_time_of_wide_linear_features_is_that_of_the_linear_denoiser() -> None:
+    z, n = 0.2, 1.5
+    linear = T.optimal_stopping(rf.LinearModel(1 / n, z, LAW))
+    model = rf.RandomFeatureModel(1e7, n, math.log1p(z) / 2, LAW, "identity")
+    found = T.optimal_stopping(model)
+    assert found.tau * 2 * model.delta * model.constants.a**2 == pytest.approx(linear.tau, rel=1e-3)
+    assert found.test == pytest.approx(linear.test, rel=1e-6) and found.residual < 1e-6
+    assert found.train == pytest.approx(linear.train, rel=1e-3)
+
+
+def test_where_training_longer_is_always_better() -> None:
+    """Many samples and few features: no time beats the end, which is the minimiser."""
+    model = rf.RandomFeatureModel(0.5, 1e6, 0.1, LAW)
+    found = T.optimal_stopping(model)
+    assert found.test <= T.minimizer(model).test
+    assert found.tau > 1e3
+    with pytest.raises(ValueError, match="model = 3"):
+        T.optimal_stopping(3)

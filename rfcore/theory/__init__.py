@@ -15,7 +15,7 @@ from rfcore.theory.elliptical import scale_curves
 from rfcore.theory.integrated import IntegratedError, integrated_score_error
 from rfcore.theory.inverse_map import RealCurve, real_curve
 from rfcore.theory.linear import KL, renormalized_noise, restricted
-from rfcore.theory.linear_filters import OptimalStopping, OracleFilter, optimal_stopping, oracle_filter
+from rfcore.theory.linear_filters import OptimalStopping, OracleFilter, oracle_filter
 from rfcore.theory.linear_maps import (
     MapMoments,
     denoiser_moments,
@@ -46,7 +46,7 @@ from rfcore.theory.stochastic import critical_batch
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
 from rfcore.theory.transition import Transition, bulk_transition
-from rfcore.theory.verbs import kl, loss_curves, minimizer, mode_curves
+from rfcore.theory.verbs import kl, loss_curves, minimizer, mode_curves, optimal_stopping
 from rfcore.theory.wide import WideMinimizer, wide_minimizer
 
 __all__ = [

@@ -10,8 +10,11 @@ from rfcore.conditional import ConditionalModel
 from rfcore.descent import Descent
 from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.theory import conditional, descent, dynamics, linear, stochastic
+from rfcore.theory.linear_filters import OptimalStopping
+from rfcore.theory.linear_filters import optimal_stopping as linear_stopping
 from rfcore.theory.minimizer import minimizer as random_feature_minimizer
 from rfcore.theory.modes import linear_modes, random_feature_modes
+from rfcore.theory.stopping import random_feature_stopping
 
 Question = RandomFeatureModel | LinearModel
 KNOWN = "a RandomFeatureModel or a LinearModel"
@@ -90,4 +93,18 @@ def mode_curves(model: Question, tau: npt.ArrayLike) -> ModeCurves:
         return linear_modes(model, tau)
     if isinstance(model, RandomFeatureModel):
         return random_feature_modes(model, tau)
+    raise refuse("model", model, KNOWN)
+
+
+def optimal_stopping(model: Question) -> OptimalStopping:
+    """The stopping time of gradient flow with the lowest test loss, at d = infinity; inf if none helps.
+
+    LinearModel: :func:`rfcore.theory.linear_filters.optimal_stopping`.  RandomFeatureModel:
+    :func:`rfcore.theory.stopping.random_feature_stopping`.
+    Raises ValueError for another kind of question.
+    """
+    if isinstance(model, LinearModel):
+        return linear_stopping(model)
+    if isinstance(model, RandomFeatureModel):
+        return random_feature_stopping(model)
     raise refuse("model", model, KNOWN)
