@@ -96,5 +96,9 @@ def test_bad_input() -> None:
         replica_saddle(QUESTIONS[0], 0.5)
     with pytest.raises(ValueError, match="chi_1 = -1.0 is not allowed"):
         reduced_action(QUESTIONS[0], -1.0, 1.0, [0.5, -1.0])
+    for order in ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0, math.nan]):
+        for function in (replica_action, replica_gradient):
+            with pytest.raises(ValueError, match="order"):
+                function(QUESTIONS[0], -1.0, order)
     with pytest.raises(ValueError, match="z = .* is not allowed"):
         solve_pencil(QUESTIONS[0], 1.0)

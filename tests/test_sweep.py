@@ -1,7 +1,6 @@
 """Sweeps: killed at any moment they lose nothing and repeat nothing, here and on a cluster made by hand."""
 
 import contextlib
-import doctest
 import json
 import os
 import random
@@ -286,11 +285,6 @@ def test_the_plans_that_come_with_the_package_ask_what_can_be_asked():
         assert plan.folder.as_posix() == f"runs/{path.stem}"
     with pytest.raises(ValueError, match="random-feature-losses"):
         sweep.read_plan("unknown")
-
-
-def test_the_example_of_the_module_holds():
-    result = doctest.testmod(sweep)
-    assert result.attempted > 0 and result.failed == 0
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(tmp_path):
