@@ -20,6 +20,7 @@ from rfcore._scale import ScaleLaw
 from rfcore.conditional import ConditionalModel
 from rfcore.descent import Descent
 from rfcore.gaussian import GaussianConstants
+from rfcore.manifold import CurvedManifold
 from rfcore.model import Covariance, LinearModel, RandomFeatureModel
 from rfcore.progress import progress
 
@@ -28,6 +29,7 @@ _ROOMS = ("theory", "simulation", "diffusion", "datasets", "images", "gaussian",
 __all__ = [
     "ConditionalModel",
     "Covariance",
+    "CurvedManifold",
     "Descent",
     "GaussianConstants",
     "LinearModel",

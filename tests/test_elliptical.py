@@ -161,10 +161,41 @@ def test_moments_of_u() -> None:
     assert limit == pytest.approx(m2, rel=1e-5)
 
 
+@pytest.mark.parametrize(("psi_p", "psi_n"), [(64, 8), (4, 8), (8, 8), (9, 8)])
+def test_support_of_one_scale(psi_p: float, psi_n: float) -> None:
+    plain = rf.RandomFeatureModel(psi_p, psi_n, 0.01)
+    a = rf.theory.support(dataclasses.replace(plain, scale=rf.ScaleLaw([1.0])))
+    b = rf.theory.support(plain)
+    assert len(a.bulks) == len(b.bulks)
+    assert a.atom == b.atom or a.atom and b.atom and a.atom.mass == pytest.approx(b.atom.mass, rel=1e-12)
+    for x, y in zip(a.bulks, b.bulks, strict=True):
+        assert (x.hard, x.mass) == (y.hard, pytest.approx(y.mass, abs=1e-12))
+        assert [x.right_offset, x.left] == pytest.approx([y.right_offset, y.left], rel=1e-9)
+        assert x.hard or x.left_offset == pytest.approx(y.left_offset, rel=1e-8)
+
+
+def test_every_scale_has_its_bulks() -> None:
+    """Two scales, p >> n_k > d: a third bulk of d and a sample bulk of n_k - d eigenvalues for each."""
+    model = rf.RandomFeatureModel(32, 8, 0.01, scale=rf.ScaleLaw([0.1, 1.9]))
+    answer = rf.theory.support(model)
+    assert [b.mass * 32 for b in answer.bulks] == pytest.approx([1, 3, 1, 3, 1], abs=1e-9)
+    assert answer.mass == pytest.approx(1, abs=1e-12)
+    for bulk in answer.bulks:  # the density integrates to the mass that the signs give
+        x, dx = bulk.nodes(120)
+        assert float(rf.theory.density(model, x) @ dx) == pytest.approx(bulk.mass, rel=1e-8)
+    d = 60
+    values = rf.simulation.eigenvalues(model, d, 0, "gaussian")
+    walls = [0.5 * (a.right + b.left) for a, b in zip(answer.bulks[1:], answer.bulks[2:], strict=False)]
+    counts = np.diff([0, *np.searchsorted(values, walls), values.size])[1:]
+    atoms = rf.simulation.setting(model, d, 0).atom
+    assert atoms is not None
+    assert list(counts) == [d, int(np.sum(atoms == 1)) - d, d]
+
+
 REFUSED: list[Callable[[], Any]] = [
     lambda: dataclasses.replace(MODEL, scale=2.0),
     lambda: scaled().constants,
-    lambda: rf.theory.support(scaled()),
+    lambda: rf.theory.shares(scaled()),
     lambda: rf.theory.timescales(scaled()),
     lambda: rf.theory.loss_curves(scaled(), [-1.0]),
     lambda: rf.theory.scale_curves(scaled(), [-1.0]),

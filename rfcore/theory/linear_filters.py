@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 
 from rfcore.model import LinearModel
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory.linear_spectrum import SpectralRule, spectral_rule
 
 Floats = npt.NDArray[np.float64]
@@ -140,6 +141,7 @@ def best_time(model: LinearModel, x: Floats, weight: Floats, energy: Floats, err
 
 def _shares(model: LinearModel) -> tuple[Floats, float]:
     """Share of the eigenvalues at each node and at 0."""
+    gaussian_only(model)
     rule, w = spectral_rule(model.covariance, model.gamma), model.covariance.weights
     return w @ rule.weights, float(w @ rule.zero)
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from rfcore.checks import positive, refuse
 from rfcore.model import LinearModel
 from rfcore.theory import _rank
+from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory.linear_spectrum import spectral_rule
 from rfcore.theory.modes import flow_times
 
@@ -65,6 +66,7 @@ def stopped_sampler(model: LinearModel, tau: npt.ArrayLike, start_variance: floa
     >>> print(law.variance.round(3).tolist())
     [[0.999], [0.995]]
     """
+    gaussian_only(model)
     times, start = flow_times(tau), sampler_start(model, start_variance)
     law, rule = model.covariance, spectral_rule(model.covariance, model.gamma)
     log_g = stopped_log_variance(model, rule.x, times, start)

@@ -11,11 +11,13 @@ import numpy as np
 
 from rfcore.checks import refuse, whole
 from rfcore.model import RandomFeatureModel
+from rfcore.theory import _elliptical_support as elliptical
 from rfcore.theory import _inverse as inverse
 from rfcore.theory import _place as place
 from rfcore.theory import _scan as scan
 from rfcore.theory._equations import parameters
 from rfcore.theory._inverse import Array, Curve
+from rfcore.theory.resolvent import atom_mass
 
 MERGED = 1e-12  # a gap narrower than this, relative to its place, is no gap
 TOLERANCE = 1e-9
@@ -102,6 +104,9 @@ def support(model: RandomFeatureModel) -> Support:
     to 1 to 1e-9.  Any covariance law, any number of noise draws.  For m = infinity the atom sits at s^2,
     for finite m at 0.
 
+    With a scale law the edges come from a scan of the density and bisection (relative accuracy 1e-11 of
+    edge - s^2), the masses from the sign rule; bulks narrower than a hundredth of edge - s^2 may be missed.
+
     Raises ValueError for another kind of question, ArithmeticError if the ends of the gaps do not
     alternate or the masses do not balance.
     Source: rank rules and sign rule of the book, chapter 8; edges as critical points of the inverse map
@@ -109,6 +114,8 @@ def support(model: RandomFeatureModel) -> Support:
     """
     if not isinstance(model, RandomFeatureModel):
         raise refuse("model", model, "a RandomFeatureModel")
+    if model.scale is not None:
+        return _elliptical(model)
     cv = inverse.curve(parameters(model))
     for fineness in ATTEMPTS:
         answer = _assemble(cv, scan.edges(cv, fineness))
@@ -159,6 +166,22 @@ def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
         int(narrow.sum()),
         True,
     )
+
+
+def _elliptical(model: RandomFeatureModel) -> Support:
+    """With a scale law: by a scan of the density, see :mod:`rfcore.theory._elliptical_support`."""
+    found, mass, defect, hard = elliptical.edges(model)
+    c, floor = model.scale_constants, 0.0
+    s2 = float(c.weights @ c.s2)
+    if math.isinf(model.noise_draws):
+        floor = s2
+    bulks = []
+    for i, share in enumerate(mass):
+        left, right = float(found[2 * i]), float(found[2 * i + 1])
+        offsets = (left + floor - s2, right + floor - s2)
+        bulks.append(Bulk(floor + left, floor + right, float(share), *offsets, hard and i == 0, floor))
+    atom = atom_mass(model)
+    return Support(tuple(bulks), Atom(floor, atom) if atom > 0 else None, 1e-11, defect, 0, True)
 
 
 def _mass_defect(below: Array, atom: float) -> float:
