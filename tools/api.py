@@ -47,8 +47,8 @@ shapes and units, which errors it raises, where it comes from, and an example th
 These pages are made from the sources, and a test keeps them so. The words are those of the
 [notation](notation.md) and of the [glossary](glossary.md).
 
-A *question* is a frozen value: [`RandomFeatureModel`](api-model.md#api-model-randomfeaturemodel-type) or
-[`LinearModel`](api-model.md#api-model-linearmodel-type). `rf.theory` answers it at $d=\infty$,
+A *question* is a frozen value: [`RandomFeatureModel`](#api-model-randomfeaturemodel-type) or
+[`LinearModel`](#api-model-linearmodel-type). `rf.theory` answers it at $d=\infty$,
 `rf.simulation` at finite $d$, with the same verbs and the same types of answer.
 
 - Examples start from `import math`, `import numpy as np` and `import rfcore as rf`.
@@ -116,7 +116,7 @@ class Reference:
         for candidate in (word, f"{room}.{word}", f"{room}.{tail}", f"model.{tail}", f"answers.{tail}"):
             if candidate in self.at and (candidate == word or owner in (tail, room, "rfcore")):
                 found = self.at[candidate]
-                return f"api-{found.room}.md#{found.anchor}"
+                return f"#{found.anchor}"
         return f"api-{word}.md" if word in ROOMS else None
 
     def returned(self, name: Name) -> list[Name]:
@@ -157,7 +157,7 @@ class Reference:
         return said
 
     def reference(self, name: Name) -> str:
-        return f"[`{name.qualified}`](api-{name.room}.md#{name.anchor})"
+        return f"[`{name.qualified}`](#{name.anchor})"
 
     def entry(self, name: Name) -> list[str]:
         """One name as Markdown."""
@@ -201,7 +201,7 @@ class Reference:
     def opening(self, home: str, module: str) -> list[str]:
         """The heading of a file's names, with what the file says of itself."""
         if home.endswith("__init__.py"):
-            return []
+            return ["## At once", ""]
         doc = ast.get_docstring(tree(PACKAGE / home)) or ""
         return [
             f"## {heading(home.removesuffix('.py').split('/')[-1])}",
