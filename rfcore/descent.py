@@ -78,6 +78,19 @@ class Descent:
         beta = self.momentum
         return 2 * (1 + beta) / (1 + 2 * beta if self.nesterov else 1)
 
+    def rates(self, x: npt.ArrayLike) -> Array:
+        """The rate per step at which r_k(x) decays, -log of the larger modulus of the two roots.
+
+        h x/(1 - beta) for h x << (1 - sqrt beta)^2; for the heavy ball log(1/beta)/2 from there to
+        (1 + sqrt beta)^2.
+        """
+        beta, hx = self.momentum, self.h * np.asarray(x, dtype=np.complex128)
+        one, two = (
+            ((1 + beta) * (1 - hx), beta * (1 - hx)) if self.nesterov else (1 + beta - hx, beta + 0 * hx)
+        )
+        root = np.sqrt(one**2 - 4 * two)
+        return np.asarray(-np.log(np.maximum(np.abs(one + root), np.abs(one - root)) / 2))
+
     def residuals(self, x: Array, steps: int) -> Iterator[Array]:
         """r_0(x), ..., r_steps(x) at curvatures x (ridge included), of the averaged weights if asked for."""
         gamma, beta, hx = self.average, self.momentum, self.h * x

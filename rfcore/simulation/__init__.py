@@ -12,6 +12,7 @@ from rfcore.checks import Array
 from rfcore.model import RandomFeatureModel
 from rfcore.simulation import descent, dynamics
 from rfcore.simulation import features as _features
+from rfcore.simulation.adam import AdamRun, adam, preconditioned
 from rfcore.simulation.batch_moments import expected_loss_curves
 from rfcore.simulation.conditional import class_kls, class_loss_curves, class_minimizers
 from rfcore.simulation.decomposition import decomposition
@@ -39,6 +40,8 @@ from rfcore.simulation.shares import shares
 from rfcore.simulation.verbs import kl, loss_curves, minimizer, mode_curves, realized
 
 __all__ = [
+    "AdamRun",
+    "adam",
     "DrawnPencil",
     "Estimate",
     "Moments",
@@ -68,6 +71,7 @@ __all__ = [
     "optimal_stopping",
     "oracle_filter",
     "power_moments",
+    "preconditioned",
     "realized",
     "restricted",
     "sampling_map_moments",

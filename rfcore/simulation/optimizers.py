@@ -65,7 +65,7 @@ def _run(
     question: Descent, s: Setting, m: Moments, steps: npt.NDArray[np.int64], source: np.random.SeedSequence
 ) -> tuple[Array, ...]:
     """One run: B <- B + beta (B - B_last) - h (u^T phi/S + mu B), u = B phi + xi/sqrt(Delta)."""
-    size, rows, generator = batch_size(question, s.M.shape[1]), _rows(s), np.random.default_rng(source)
+    size, rows, generator = batch_size(question, s.M.shape[1]), row_source(s), np.random.default_rng(source)
     now = last = mean = torch.zeros_like(s.M.T)
     wanted, seen = set(steps.tolist()), {}
     for k in range(int(steps.max(initial=0)) + 1):
@@ -93,7 +93,7 @@ def quadratic_losses(m: Moments, second: Tensor, first: Tensor) -> tuple[float, 
     return train, test, empirical, (test - m.best) / delta, error
 
 
-def _rows(s: Setting) -> Rows:
+def row_source(s: Setting) -> Rows:
     """How to draw S rows (phi, xi) with replacement: of the n m there are, or fresh at m = infinity."""
     if s.model.noise_draws < math.inf:
         phi, xi = (torch.cat(part) for part in zip(*draws(s), strict=True))
