@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rfcore.checks import Array, choice, finite_array, refuse
+from rfcore.checks import Array, choice, finite_array, nonnegative, refuse
 from rfcore.model import Covariance, LinearModel, RandomFeatureModel
 
 READOUTS = ("separate", "shared")
@@ -30,6 +30,9 @@ class ConditionalModel:
     covariances : K laws, empty: that of ``base`` for each.  With a shared readout atom i of every law is
         the same direction (the Sigma_k commute): the laws must have the same weights, in the same order
 
+    label : strength w >= 0 of a label input, with a shared readout: feature i of a point of class k is
+        sigma(W_i x/sqrt d + w h_ik), h_ik ~ N(0, 1) drawn once.  Answered by simulation only
+
     Means over classes are taken with the weights pi_k.  Class means do not enter: K directions of d.
     Raises ValueError naming the parameter, its value and what is allowed.
     """
@@ -38,6 +41,7 @@ class ConditionalModel:
     weights: tuple[float, ...]
     covariances: tuple[Covariance, ...] = ()
     readout: str = "separate"
+    label: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.base, RandomFeatureModel | LinearModel):
@@ -52,8 +56,13 @@ class ConditionalModel:
         if len(laws) != w.size or not all(isinstance(law, Covariance) for law in laws):
             raise refuse("covariances", self.covariances, f"{w.size} of Covariance, one per class")
         object.__setattr__(self, "covariances", laws)
+        object.__setattr__(self, "label", nonnegative("label", self.label))
         if choice("readout", self.readout, READOUTS) == "shared":
             self._check_shared()
+        elif self.label:
+            raise refuse("label", self.label, "0 with separate readouts")
+        if self.label and isinstance(self.base, LinearModel):
+            raise refuse("label", self.label, "0 for a LinearModel, which has no features to shift")
 
     def _check_shared(self) -> None:
         first = self.covariances[0].weights

@@ -144,19 +144,20 @@ def tilted_classes(weight: float, separation: float, y: npt.ArrayLike, prior: fl
 
 
 def decision_times(data: npt.ArrayLike, path: npt.ArrayLike, times: npt.ArrayLike) -> Array:
-    """When each trajectory (K, m, d) at decreasing times (K,) was last nearest to another data point.
+    """When each trajectory (K, m, d) at decreasing times (K,) collapses onto one data point (n, d).
 
-    data : (n, d).  "Nearest" by the posterior weights of the empirical score.  Returns (m,): the smallest
-    time at which the heaviest training point is not yet that of the end; times[0] if there is no other.
+    The smallest of the times at which no point of the data has more than half of the posterior weight, (m,);
+    times[0] if one has from the start on.
     """
     score, t = EmpiricalScore(data), finite_array("times", times, ndim=1)
     states = finite_array("path", path, ndim=3)
     if len(states) != t.size or t.size < 2 or np.any(np.diff(t) >= 0) or t[-1] <= 0:
         raise refuse("times", t.tolist(), f"{len(states)} strictly decreasing times > 0, one per state")
-    heaviest = np.stack([score.weights(x, float(at)).argmax(axis=1) for x, at in zip(states, t, strict=True)])
-    other = heaviest != heaviest[-1]
-    last = t.size - 1 - np.argmax(other[::-1], axis=0)
-    return np.asarray(np.where(other.any(axis=0), t[last], t[0]))
+    undecided = np.stack(
+        [score.weights(x, float(at)).max(axis=1) <= 0.5 for x, at in zip(states, t, strict=True)]
+    )
+    last = t.size - 1 - np.argmax(undecided[::-1], axis=0)
+    return np.asarray(np.where(undecided.any(axis=0), t[last], t[0]))
 
 
 def _tilted(m: Array, v: Array, m0: Array, w: Array, r: Array) -> GuidedMoments:

@@ -134,10 +134,12 @@ def class_moments(
     x_test: Data = None,
 ) -> tuple[Moments, ...]:
     """The matrices of each class, all with the first layer of ``seed``."""
-    real = realized(dataclasses.replace(model, readout="separate"), d)
+    real = realized(dataclasses.replace(model, readout="separate", label=0.0), d)
     if (x is None) != (x_test is None):
         raise ValueError("one of x, x_test is missing, which is not allowed: give both or neither")
     spectra = _spectra(model, d)
+    if model.label and features != "nonlinear":
+        raise refuse("features", features, "'nonlinear' with a label input")
     first: Any = None
     parts = []
     for k, each in enumerate(real.classes):
@@ -149,6 +151,9 @@ def class_moments(
         s = setting(each, d, _seed(seed, k), features, device, mine, fresh)
         first = setting(each, d, seed, features, device, mine, fresh).M if first is None else first
         s = dataclasses.replace(s, M=first, spectrum=tensor(spectra[k], device))
+        if model.label:
+            rng = np.random.default_rng([seed, 18, k])
+            s = dataclasses.replace(s, shift=tensor(model.label * rng.standard_normal(len(first)), device))
         parts.append(of_setting(s))
     return tuple(parts)
 

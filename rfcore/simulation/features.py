@@ -198,6 +198,7 @@ def population_of_scale(s: Setting, k: int) -> tuple[Tensor, Tensor, float]:
     covariance = s.signal**2 * tau * (s.M * s.spectrum) @ s.M.T + s.model.delta * _square(s.M)
     deviation = torch.sqrt(torch.diagonal(covariance))
     u = torch.zeros((1, len(s.M)), dtype=s.M.dtype, device=s.M.device)
+    u = u if s.shift is None else u + s.shift
     correlation = covariance / deviation / deviation[:, None]
     result = average(u, deviation, correlation, s.model.activation, s.model.scale_constants.mean)
     return result.second, s.width * (result.first / deviation)[:, None] * s.M, result.error
@@ -208,6 +209,7 @@ def over_points(s: Setting, points: Tensor) -> tuple[Tensor, Tensor, float]:
     norm = torch.linalg.vector_norm(s.M, dim=1)
     direction = s.M / norm[:, None]
     u = s.signal * points @ s.M.T
+    u = u if s.shift is None else u + s.shift
     result = average(
         u, s.width * norm, direction @ direction.T, s.model.activation, s.model.scale_constants.mean
     )

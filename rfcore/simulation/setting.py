@@ -20,6 +20,7 @@ class Setting:
     """One draw of all that is random but the noise: M (p, d), data x (n, d); spectrum of Sigma (d,).
 
     atom (n,): which atom of the scale law each sample has (0 without a law); None for given data
+    shift (p,): a constant added to the preactivations of the true network at m = infinity
     """
 
     model: RandomFeatureModel
@@ -31,6 +32,7 @@ class Setting:
     noise_seed: np.random.SeedSequence
     omega_seed: np.random.SeedSequence
     atom: npt.NDArray[np.int64] | None
+    shift: Tensor | None = None
 
     @property
     def signal(self) -> float:

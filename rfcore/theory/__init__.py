@@ -2,6 +2,7 @@
 
 from rfcore.answers import ModeCurves
 from rfcore.theory.asymptotic import ThirdBulk, TwoBulks, third_bulk, two_bulks
+from rfcore.theory.class_times import ClassTimes, class_times
 from rfcore.theory.conditional import class_kls, class_loss_curves, class_minimizers
 from rfcore.theory.decomposition import Decomposition, decomposition
 from rfcore.theory.derivations import (
@@ -52,6 +53,7 @@ from rfcore.theory.wide import WideMinimizer, wide_minimizer
 __all__ = [
     "Atom",
     "Bulk",
+    "ClassTimes",
     "Decomposition",
     "IntegratedError",
     "KL",
@@ -85,6 +87,7 @@ __all__ = [
     "class_kls",
     "class_loss_curves",
     "class_minimizers",
+    "class_times",
     "covariance_map",
     "critical_batch",
     "decomposition",

@@ -229,6 +229,8 @@ def _shared_end(model: ConditionalModel) -> tuple[Floats, Floats, float]:
 def _known(model: ConditionalModel) -> None:
     if not isinstance(model, ConditionalModel):
         raise refuse("model", model, "a ConditionalModel")
+    if model.label:
+        raise refuse("label", model.label, "0: with a label input only simulations are there")
 
 
 def _no_correction(d: int | None) -> None:
