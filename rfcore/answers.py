@@ -78,6 +78,11 @@ class ModeCurves:
     times : (K,) 1/rate of mode k with infinitely many samples (and features)
     error : estimate of the numerical error
     standard_error : the same where the curves are means over draws, else None
+
+    >>> model = rf.LinearModel(0.5, 1.0, covariance=rf.Covariance([4.0, 0.25]))
+    >>> curves = rf.theory.mode_curves(model, [1.0, 10.0])
+    >>> print(curves.mean.round(3).tolist(), curves.times.round(3))
+    [[0.801, 0.626], [0.755, 0.164]] [0.4 1.6]
     """
 
     tau: Array

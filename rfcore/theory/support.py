@@ -33,6 +33,10 @@ class Bulk:
     where the bulks crowd s^2; ``hard`` says that the left edge is a hard one, where the density grows
     like an inverse square root (p = n + d, or p = n m); at all other edges it vanishes like a root.
     ``floor`` : the least that an eigenvalue of U can be, s^2 at m = infinity and 0 otherwise.
+
+    >>> low, middle, top = rf.theory.support(rf.RandomFeatureModel(64, 8, 0.01)).bulks
+    >>> print(f"[{top.left:.2f}, {top.right:.2f}] holds {top.mass:.4f}")
+    [9.84, 44.69] holds 0.0156
     """
 
     left: float
@@ -63,7 +67,13 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Atom:
-    """A fraction ``mass`` of the eigenvalues at one ``location``."""
+    """A fraction ``mass`` of the eigenvalues at one ``location``.
+
+    >>> model = rf.RandomFeatureModel(psi_p=64, psi_n=8, t=0.01)
+    >>> atom = rf.theory.support(model).atom
+    >>> print(f"{atom.mass:.4f} at {atom.location:.4f}")
+    0.8594 at 0.0019
+    """
 
     location: float
     mass: float
@@ -77,6 +87,10 @@ class Support:
     ``mass_error`` : largest defect of the mass balance: |sum of the masses - 1|, and of the counts of
         eigenvalues below each gap computed at its two ends
     ``merged`` : number of gaps that were found but are narrower than 1e-12 of their place
+
+    >>> support = rf.theory.support(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> len(support.bulks), len(support.gaps), round(support.mass, 6)
+    (3, 2, 1.0)
     """
 
     bulks: tuple[Bulk, ...]
@@ -111,6 +125,10 @@ def support(model: RandomFeatureModel) -> Support:
     alternate or the masses do not balance.
     Source: rank rules and sign rule of the book, chapter 8; edges as critical points of the inverse map
     go back to Silverstein and Choi (1995).
+
+    >>> support = rf.theory.support(rf.RandomFeatureModel(64, 8, 0.01))
+    >>> [(round(bulk.left, 3), round(bulk.right, 3)) for bulk in support.bulks]
+    [(0.004, 0.01), (0.091, 0.359), (9.836, 44.693)]
     """
     if not isinstance(model, RandomFeatureModel):
         raise refuse("model", model, "a RandomFeatureModel")
