@@ -221,8 +221,7 @@ Raises ValueError for n < 1.  Source: Someone (2025).
     text = markdown(doc, ("n", "d", "kind"), {"kl": "page.md#kl"}.get)
     assert "The a\\_b of x, see [`kl`](page.md#kl) and `other`." in text
     assert "```text\nE = <x^2> * 2\n```" in text
-    assert "`n, d`\n: sizes" in text
-    assert '`kind`\n: - "one", the first way\n  - "two", the second' in text
+    assert '- `n, d`: sizes\n- `kind`:\n  - "one", the first way\n  - "two", the second' in text
     assert "**Raises** ValueError for n \\< 1." in text and "**Source:** Someone (2025)." in text
     assert "```pycon\n>>> 1 + 1\n2\n```" in text
 

@@ -214,7 +214,7 @@ class Reference:
         lines = [*HEAD.splitlines(), ""]
         for room, names in groupby(self.names, key=lambda n: n.room):
             lines += [f"## [{TITLES[room]}](api-{room}.md)", ""]
-            for name in sorted(names, key=lambda n: (n.module, n.name.lower())):
+            for name in sorted(names, key=lambda n: n.qualified.lower()):
                 first = inline(first_sentence(name.summary), lambda word: None)
                 lines += [f"- {self.reference(name)}: {first}"]
             lines += [""]

@@ -99,14 +99,17 @@ def text_block(lines: list[str], names: Collection[str], link: Link) -> Iterator
     """A paragraph of text: a list of entries, or prose, with its labelled sentences apart."""
     found = entries(lines, names)
     if found:
+        lines, labelled = [], []
         for name, told in found:
-            body, *labelled = LABEL.split(told[-1])
-            shown = [*told[:-1], body]
+            last, *more = LABEL.split(told[-1])
+            shown = [inline(part, link) for part in (*told[:-1], last)]
             if len(shown) > 1:
-                yield f"`{name}`\n: - " + "\n  - ".join(inline(part, link) for part in shown) + "\n"
+                lines += [f"- `{name}`:", *(f"  - {choice}" for choice in shown)]
             else:
-                yield f"`{name}`\n: {inline(body, link)}\n"
-            yield from (prose(part, link) for part in labelled)
+                lines += [f"- `{name}`: {shown[0]}"]
+            labelled += more
+        yield "\n".join(lines) + "\n"
+        yield from (prose(part, link) for part in labelled)
         return
     for part in LABEL.split(" ".join(line.strip() for line in lines)):
         if part.strip():
