@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export RFCORE_QUIET := 1
 
-.PHONY: help book test run lint bench stress validate margins screenshots check-repository clean
+.PHONY: help book test run lint bench stress validate margins loose screenshots check-repository clean
 
 help:
 	@echo "make book     build the book and say where to open it"
@@ -17,6 +17,7 @@ help:
 	@echo "make stress   the laws that every spectrum obeys, on 10,000 random questions"
 	@echo "make validate compare theory and simulation where that is not stored yet (about an hour), and report"
 	@echo "make margins  run the chapters with eight seeds and record how far each check is from failing"
+	@echo "make loose    run the README's example and two chapters in an environment without pins"
 	@echo "make screenshots  pictures of all pages, desktop and phone, in _build/screenshots"
 	@echo "make check-repository  does all agree with the address in pyproject.toml?"
 	@echo "make clean    remove what was built (not the environment)"
@@ -53,6 +54,9 @@ validate: .venv/.stamp
 margins: .venv/.stamp
 	@$(BIN)/python -m tools.margins -j $(JOBS)
 	@$(BIN)/python -m tools.claims
+
+loose: .venv/.stamp
+	@$(BIN)/python -m tools.loose
 
 screenshots: book
 	@$(BIN)/python -m tools.screenshots _build/screenshots

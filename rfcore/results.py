@@ -6,6 +6,7 @@ bytes, and loading recomputes the SHA-256 and never executes anything.  A file t
 name, with the command that computes it again (kept in ``.commands.json`` beside the files).
 """
 
+import contextlib
 import datetime
 import hashlib
 import importlib.metadata
@@ -29,7 +30,21 @@ from rfcore._commands import PAPERS, announce, renewal
 from rfcore.checks import nonnegative, refuse
 
 __all__ = ["Stored", "load", "names", "provenance", "save", "survey", "verify"]
-FOLDER = Path(__file__).resolve().parent.parent / "data"
+SHARED = "share/rfcore"  # where an installed package keeps the book's results, below sys.prefix
+
+
+def _folder() -> Path:
+    """The repository's ``data``, or what an installed package brought with it."""
+    beside = Path(__file__).resolve().parent.parent / "data"
+    if not (beside / ".commands.json").exists():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            for file in importlib.metadata.files("rfcore") or ():
+                if file.parent.as_posix().endswith(SHARED):
+                    return Path(str(file.locate())).resolve().parent
+    return beside
+
+
+FOLDER = _folder()
 REQUIRED = ("command", "seed", "device", "commit", "versions", "seconds")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date inside the file: the same contents give the same bytes

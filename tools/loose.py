@@ -1,0 +1,133 @@
+"""Runs the README's example and two chapters where nothing is pinned, as `pip install` would have it:
+
+    python -m tools.loose [chapter ...]      (make loose; default: 04-stieltjes-transform, 13-unet-memorization)
+
+An environment in a temporary folder gets the package without its extras: the theory must work there without
+torch.  Then it gets what chapters need, in whatever versions the bounds of pyproject.toml allow, and the
+chapters must reach the verdicts that are stored.  Where no environment can be made it says why and ends.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+
+from tools.margins import verdicts
+from tools.run_notebooks import QUIET, ROOT
+
+DEFAULT = ("04-stieltjes-transform", "13-unet-memorization")
+PACKAGE = ("rfcore", "data", "pyproject.toml", "README.md", "LICENSE")  # what a build of it reads
+# Runs in the new environment: the package there is the installed one, the folder of this file has none.
+THEORY = """
+import doctest, importlib.util, sys
+import rfcore
+assert importlib.util.find_spec("torch") is None, "torch came along"
+assert not rfcore.__file__.startswith(sys.argv[2]), rfcore.__file__
+result = doctest.testfile(sys.argv[1], module_relative=False)
+sys.exit(0 if result.attempted and not result.failed else 1)
+"""
+CHAPTER = """
+import sys
+from pathlib import Path
+import nbformat
+sys.path.append(sys.argv[1])  # for this process: the kernel does not see it
+from tools.run_notebooks import execute
+path = Path(sys.argv[2])
+nbformat.write(execute(path), path)
+"""
+
+
+class NoEnvironmentError(RuntimeError):
+    """pip could not install: there is no network, or a package is not to be had."""
+
+
+def install(python: Path, *wanted: str) -> None:
+    """pip install in the new environment."""
+    done = subprocess.run([python, "-m", "pip", "install", "-q", *wanted], capture_output=True, text=True)
+    if done.returncode:
+        raise NoEnvironmentError((done.stderr or done.stdout).strip().splitlines()[-1])
+
+
+def source(folder: Path) -> Path:
+    """A copy of what the package is built from, so that a build leaves nothing behind."""
+    for name in PACKAGE:
+        here, there = ROOT / name, folder / name
+        if here.is_dir():
+            shutil.copytree(here, there, ignore=shutil.ignore_patterns("__pycache__", "claims"))
+        else:
+            shutil.copy(here, there)
+    return folder
+
+
+def run(python: Path, script: str, folder: Path, *arguments: object) -> None:
+    """Runs a script in the new environment, with the temporary folder as the current one."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | QUIET
+    command = [python, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+
+
+def versions(python: Path) -> str:
+    """The versions that were found, for the report."""
+    listed = subprocess.run(
+        [python, "-m", "pip", "freeze"], capture_output=True, text=True, check=True
+    ).stdout
+    names = ("numpy", "scipy", "torch", "scikit-learn", "matplotlib")
+    return ", ".join(line for line in listed.splitlines() if line.split("==")[0] in names)
+
+
+def differences(stored: nbformat.NotebookNode, fresh: nbformat.NotebookNode) -> list[str]:
+    """The checks whose verdict is not the stored one."""
+    old, new = ({label: t for label, (t, _) in verdicts(book).items()} for book in (stored, fresh))
+    return sorted(label for label in old.keys() | new.keys() if old.get(label) != new.get(label))
+
+
+def chapters(python: Path, names: Iterable[str], folder: Path) -> list[str]:
+    """Runs chapters in the new environment; the complaints."""
+    wrong = []
+    for name in names:
+        begin, copy = time.perf_counter(), folder / f"{name}.ipynb"
+        shutil.copy(ROOT / "chapters" / copy.name, copy)
+        run(python, CHAPTER, folder, ROOT, copy)
+        stored, fresh = (nbformat.read(p, as_version=4) for p in (ROOT / "chapters" / copy.name, copy))
+        changed = differences(stored, fresh)
+        wrong += [f"{name}: {label}" for label in changed]
+        print(f"{name}: {len(verdicts(fresh))} checks, {time.perf_counter() - begin:.0f} s", flush=True)
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run two chapters where nothing is pinned.")
+    parser.add_argument("chapter", nargs="*", default=DEFAULT)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            built = folder / "source"
+            built.mkdir()
+            venv.create(folder / "env", with_pip=True)
+            python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+            install(python, str(source(built)))
+            run(python, THEORY, folder, ROOT / "README.md", ROOT)
+            print("the package alone: the README's example holds, without torch", flush=True)
+            install(python, f"{built}[book]", "nbclient")
+        except (NoEnvironmentError, subprocess.CalledProcessError, OSError) as error:
+            print(f"skipped: no environment could be made: {error}")
+            return 0
+        print(versions(python), flush=True)
+        wrong = chapters(python, arguments.chapter, folder)
+    print("\n".join(wrong) or "every verdict is the stored one")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
