@@ -1,6 +1,6 @@
 """Runs the README's example and two chapters where nothing is pinned, as `pip install` would have it:
 
-    python -m tools.loose [chapter ...]      (make loose; default: 04-stieltjes-transform, 13-unet-memorization)
+    python -m tools.loose [chapter ...]      (make loose; default: chapters 4 and 13)
 
 An environment in a temporary folder gets the package without its extras: the theory must work there without
 torch.  Then it gets what chapters need, in whatever versions the bounds of pyproject.toml allow, and the
