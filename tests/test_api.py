@@ -92,9 +92,9 @@ def pages(reference):
 
 @pytest.fixture(scope="module")
 def sourced(reference):
-    """Names that a chapter uses, or whose twin names its source."""
-    twins = {n.name for n in NAMES if n.module == "theory" and "Source" in n.doc}
+    """Names that a chapter uses, and the twins of such names and of those that name a source."""
     used = {name for name, chapters in reference.uses.items() if chapters}
+    twins = {n.name for n in NAMES if n.module == "theory" and ("Source" in n.doc or n.qualified in used)}
     return used | {n.qualified for n in NAMES if n.module == "simulation" and n.name in twins}
 
 
