@@ -16,6 +16,10 @@ class Cosines:
 
     basis : (d, d), d = side^2; column k is a picture, row by row
     frequency : (d,), sqrt(i^2 + j^2) for i and j half waves down and across, ascending
+
+    >>> waves = rf.datasets.cosines(8)
+    >>> len(waves.frequency), float(waves.frequency[0])
+    (64, 0.0)
     """
 
     basis: Array
@@ -25,7 +29,12 @@ class Cosines:
 def cosines(side: int) -> Cosines:
     """The two-dimensional discrete cosine transform (DCT-II): products of cos(pi i (r + 1/2)/side).
 
+    side : of the pictures, in pixels.  Returns a :class:`Cosines`.  Raises ValueError unless side >= 1.
     Source: Ahmed, Natarajan and Rao (1974).
+
+    >>> waves = rf.datasets.cosines(4)
+    >>> bool(np.allclose(waves.basis.T @ waves.basis, np.eye(16)))
+    True
     """
     s = whole("side", side)
     i, r = np.arange(s)[:, None], np.arange(s)

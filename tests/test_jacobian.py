@@ -53,3 +53,7 @@ def test_bad_shape() -> None:
     network = rf.images.build("nano", (1, 8, 8), seed=0)
     with pytest.raises(ValueError, match="shape of noisy"):
         rf.images.denoiser_jacobian(network, torch.zeros(8, 8), 100)
+    with pytest.raises(ValueError, match="shape of jacobians"):
+        rf.images.shrinkage(np.eye(3))
+    with pytest.raises(ValueError, match="shape of basis"):
+        rf.images.in_basis(np.eye(3)[None], np.eye(2))

@@ -7,6 +7,9 @@ A network that predicts noise is, at noise variance z = e^2t - 1 added to the da
 The exact denoiser of any law has J = Cov(x | y)/z: symmetric, with eigenvalues >= 0, what it keeps of each
 direction next to y.  A Gaussian law has J = Sigma (Sigma + z)^-1 everywhere (Wiener).
 Source: Kadkhodaie, Guth, Simoncelli and Mallat (2024), sec. 3, for reading networks by their Jacobian.
+
+>>> sorted(name for name in vars(rf.images.jacobian) if name in rf.images.__all__)
+['Shrinkage', 'denoiser_jacobian', 'in_basis', 'shrinkage']
 """
 
 import math
@@ -29,6 +32,10 @@ class Shrinkage:
 
     factors : (m, d) eigenvalues, descending; vectors : (m, d, d), columns
     asymmetry : (m,) norm of the antisymmetric part over that of J
+
+    >>> own = rf.images.shrinkage(np.diag([0.2, 0.9])[None])
+    >>> own.factors.tolist(), own.asymmetry.tolist()
+    ([[0.9, 0.2]], [0.0])
     """
 
     factors: Array
@@ -39,9 +46,22 @@ class Shrinkage:
 def denoiser_jacobian(
     network: nn.Module, noisy: torch.Tensor, index: int, labels: torch.Tensor | None = None
 ) -> Array:
-    """J at the noisy pictures x_t (m, C, H, W) of a whole index of the schedule, (m, d, d), d = C H W.
+    """J at noisy pictures, by one backward pass for each of the d outputs, all pictures at once.
 
-    One backward pass for each of the d outputs, all pictures at once.  Raises ValueError for another shape.
+    network : predicts the noise, called as network(x, index, labels)
+    noisy : (m, C, H, W), pictures x_t of a noise level; index : that of the level in the schedule, whole
+    labels : (m,) classes of the pictures, for a network with classes
+
+    Returns (m, d, d), d = C H W.  Raises ValueError for another shape of pictures, and for an index that is
+    not a whole number from 0 to 999.
+    Source: Kadkhodaie, Guth, Simoncelli and Mallat (2024).
+
+    >>> import torch
+    >>> wiener = rf.images.LinearDenoiser(np.zeros(4), np.eye(4), (1, 2, 2))
+    >>> noisy = torch.zeros(1, 1, 2, 2, dtype=torch.float64)
+    >>> kept = rf.images.denoiser_jacobian(wiener, noisy, 100)[0]
+    >>> bool(np.allclose(kept, rf.images.ABAR[100] * np.eye(4)))
+    True
     """
     if noisy.ndim != 4:
         raise refuse("shape of noisy", tuple(noisy.shape), "(m, C, H, W)")
@@ -61,7 +81,17 @@ def denoiser_jacobian(
 
 
 def shrinkage(jacobians: Array) -> Shrinkage:
-    """Eigenvalues and eigenvectors of (J + J^T)/2 for each J of (m, d, d)."""
+    """Eigenvalues and eigenvectors of (J + J^T)/2, and how far each J is from symmetric.
+
+    jacobians : (m, d, d), as from :func:`denoiser_jacobian`.  Returns a :class:`Shrinkage`.
+    Raises ValueError for another shape.
+    Source: Kadkhodaie, Guth, Simoncelli and Mallat (2024).
+
+    >>> own = rf.images.shrinkage(np.array([[[0.5, 0.3], [0.1, 0.5]]]))
+    >>> print(own.factors.round(2).tolist(), own.asymmetry.round(2).tolist())
+    [[0.7, 0.3]] [0.18]
+    """
+    _square(jacobians)
     turned = np.swapaxes(jacobians, 1, 2)
     values, vectors = np.linalg.eigh((jacobians + turned) / 2)
     odd = np.linalg.norm(jacobians - turned, axis=(1, 2)) / 2
@@ -70,6 +100,24 @@ def shrinkage(jacobians: Array) -> Shrinkage:
 
 
 def in_basis(jacobians: Array, basis: Array) -> tuple[Array, Array]:
-    """e_k^T J e_k for the columns of an orthonormal basis, (m, d), and their share of ||J||^2, (m,)."""
+    """What Jacobians keep of each direction of a basis, and how nearly diagonal they are in it.
+
+    jacobians : (m, d, d); basis : (d, d), orthonormal columns e_k
+    Returns e_k^T J e_k, (m, d), and their share of ||J||^2, (m,).  Raises ValueError for other shapes.
+    Source: Kadkhodaie, Guth, Simoncelli and Mallat (2024).
+
+    >>> kept, share = rf.images.in_basis(np.array([[[0.5, 0.3], [0.1, 0.5]]]), np.eye(2))
+    >>> print(kept.tolist(), share.round(2).tolist())
+    [[0.5, 0.5]] [0.83]
+    """
+    _square(jacobians)
+    if np.shape(basis) != np.shape(jacobians)[1:]:
+        raise refuse("shape of basis", np.shape(basis), f"{np.shape(jacobians)[1:]}, that of a Jacobian")
     diagonal = np.einsum("ik,mij,jk->mk", basis, jacobians, basis, optimize=True)
     return diagonal, np.sum(diagonal**2, axis=1) / np.sum(jacobians**2, axis=(1, 2))
+
+
+def _square(jacobians: Array) -> None:
+    shape = np.shape(jacobians)
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise refuse("shape of jacobians", shape, "(m, d, d)")
