@@ -31,7 +31,7 @@ class ConditionalModel:
         the same direction (the Sigma_k commute): the laws must have the same weights, in the same order
 
     label : strength w >= 0 of a label input, with a shared readout: feature i of a point of class k is
-        sigma(W_i x/sqrt d + w h_ik), h_ik ~ N(0, 1) drawn once.  Answered by simulation only
+        sigma(W_i x/sqrt d + w h_ik), h_ik ~ N(0, 1) drawn once.  Theory answers the end of training
 
     Means over classes are taken with the weights pi_k.  Class means do not enter: K directions of d.
     Raises ValueError naming the parameter, its value and what is allowed.

@@ -125,6 +125,28 @@ def test_a_weak_label_is_no_label_and_a_label_moves_towards_separate():
     assert separate < ends[2] < ends[0]
 
 
+@pytest.mark.parametrize("ridge", [0.0, 0.05])
+def test_a_faint_label_is_a_shared_readout_in_other_equations(ridge):
+    """K x K equations with sources, differentiated numerically, against the two-point formulas."""
+    base = dataclasses.replace(NET, ridge=ridge)
+    laws = (rf.Covariance([0.5, 2.0], [0.3, 0.7]), rf.Covariance([3.0, 1.0], [0.3, 0.7]))
+    found, exact = (
+        T.class_minimizers(rf.ConditionalModel(base, (0.3, 0.7), laws, "shared", label))
+        for label in (1e-5, 0)
+    )
+    for a, b in zip(found, exact, strict=True):
+        assert (a.train, a.test) == pytest.approx((b.train, b.test), abs=1e-7)
+        assert a.error < 1e-7
+
+
+def test_the_label_as_an_input_against_drawn_networks():
+    laws = (rf.Covariance([0.5]), rf.Covariance([2.0]))
+    model = rf.ConditionalModel(NET, (0.4, 0.6), laws, "shared", 1.0)
+    drawn = zip(S.class_minimizers(model, 120, 4), T.class_minimizers(S.realized(model, 120)), strict=True)
+    for a, b in drawn:
+        assert (a.train, a.test) == pytest.approx((b.train, b.test), rel=0.05)
+
+
 def test_given_classes_have_their_own_means_and_rests():
     """Real data: with all but one point in training the test loss is that of the point left out, any mean."""
     rng = np.random.default_rng(0)
@@ -168,6 +190,13 @@ def test_times_are_read_off_curves():
         (lambda: rf.ConditionalModel(LINEAR, (1.0,), (), "shared", 1.0), "label"),
         (lambda: T.class_loss_curves(conditional(NET), [-1.0]), "tau"),
         (lambda: T.loss_curves(rf.ConditionalModel(NET, (1.0,), (), "shared", 1.0), [1.0]), "label"),
+        (
+            lambda: T.minimizer(
+                rf.ConditionalModel(dataclasses.replace(NET, activation="relu"), (1.0,), (), "shared", 1.0)
+            ),
+            "activation",
+        ),
+        (lambda: T.minimizer(rf.ConditionalModel(NET, (0.25,) * 4, (), "shared", 1.0)), "number of classes"),
         (lambda: T.class_kls(conditional(NET)), "base"),
         (lambda: T.minimizer(conditional(LINEAR, "shared"), 60), "d"),
         (lambda: S.class_minimizers(conditional(NET, weights=(0.001, 0.999)), 20, 0), "weights"),

@@ -11,7 +11,7 @@ from rfcore.answers import LossCurves, Minimizer
 from rfcore.checks import finite_array, refuse
 from rfcore.conditional import ConditionalModel
 from rfcore.model import LinearModel, RandomFeatureModel
-from rfcore.theory import _mixture, _pooled, _rank, dynamics, linear
+from rfcore.theory import _label, _mixture, _pooled, _rank, dynamics, linear
 from rfcore.theory._contour import double, single, talbot
 from rfcore.theory.minimizer import minimizer as random_feature_minimizer
 
@@ -32,6 +32,8 @@ def class_loss_curves(model: ConditionalModel, tau: npt.ArrayLike) -> tuple[Loss
     Raises ValueError for times that are negative or not finite, RuntimeError if the solver fails.
     """
     _known(model)
+    if model.label:
+        raise refuse("label", model.label, "0: with a label input only the end of training is known")
     times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "numbers >= 0")
@@ -74,6 +76,8 @@ def class_minimizers(model: ConditionalModel, d: int | None = None) -> tuple[Min
     if isinstance(model.base, LinearModel):
         z, c = model.base.noise_variance, model.base.c
         train, test, residual = _pooled.losses(model, model.base.gamma, z, c)
+    elif model.label:
+        train, test, residual = _label.losses(model)
     else:
         train, test, residual = _shared_end(model)
     return tuple(
@@ -229,8 +233,6 @@ def _shared_end(model: ConditionalModel) -> tuple[Floats, Floats, float]:
 def _known(model: ConditionalModel) -> None:
     if not isinstance(model, ConditionalModel):
         raise refuse("model", model, "a ConditionalModel")
-    if model.label:
-        raise refuse("label", model.label, "0: with a label input only simulations are there")
 
 
 def _no_correction(d: int | None) -> None:
