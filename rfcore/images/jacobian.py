@@ -8,8 +8,8 @@ The exact denoiser of any law has J = Cov(x | y)/z: symmetric, with eigenvalues 
 direction next to y.  A Gaussian law has J = Sigma (Sigma + z)^-1 everywhere (Wiener).
 Source: Kadkhodaie, Guth, Simoncelli and Mallat (2024), sec. 3, for reading networks by their Jacobian.
 
->>> sorted(name for name in vars(rf.images.jacobian) if name in rf.images.__all__)
-['Shrinkage', 'denoiser_jacobian', 'in_basis', 'shrinkage']
+>>> rf.images.jacobian.shrinkage is rf.images.shrinkage
+True
 """
 
 import math
