@@ -26,6 +26,15 @@ class ScaleLaw:
 
     Two laws are equal when all their numbers are; a law can be a dictionary key.  ``error`` is 0 unless the
     law came from :meth:`student` or :meth:`compressed`.
+
+    Raises ValueError naming the parameter, its value and what is allowed.
+
+    >>> law = rf.ScaleLaw([0.1, 1.9])
+    >>> round(law.variance, 9)
+    0.81
+    >>> model = rf.RandomFeatureModel(psi_p=32, psi_n=8, t=0.01, scale=law)
+    >>> [round(bulk.mass * 32, 6) for bulk in rf.theory.support(model).bulks]
+    [1.0, 3.0, 1.0, 3.0, 1.0]
     """
 
     values: Array

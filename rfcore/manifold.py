@@ -24,6 +24,12 @@ class CurvedManifold:
     Parameters: fraction = D/d > 0; curvature c, 0 <= c < 1; degree k, 2 or 3.
     Raises ValueError naming the parameter, its value and what is allowed.
     Source: hidden manifold model, Goldt et al. (2020), with a random first layer as generator.
+
+    >>> world = rf.CurvedManifold(fraction=0.1, curvature=0.2)
+    >>> int(np.linalg.matrix_rank(world.sample(d=50, n=200, seed=0))), 5 + 5 * 6 // 2
+    (20, 20)
+    >>> round(world.law().variance, 9)
+    1.0
     """
 
     fraction: float

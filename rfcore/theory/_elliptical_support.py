@@ -45,9 +45,9 @@ def edges(model: RandomFeatureModel) -> tuple[Floats, Floats, float, bool]:
     rising = ~inside[change]
     for _ in range(ROUNDS):  # one call for many parts: the solver is fastest on many points
         part = low * (high / low) ** (np.arange(1, PARTS)[:, None] / PARTS)
-        found = _inside(par, part.ravel()).reshape(part.shape)
+        seen = _inside(par, part.ravel()).reshape(part.shape)
         ends = np.concatenate([low[None], part, high[None]])
-        first = np.argmax(np.concatenate([found == rising, np.ones((1, low.size), bool)]), axis=0)
+        first = np.argmax(np.concatenate([seen == rising, np.ones((1, low.size), bool)]), axis=0)
         columns = np.arange(low.size)
         low, high = ends[first, columns], ends[first + 1, columns]
     found = np.sqrt(low * high)
