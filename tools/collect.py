@@ -19,13 +19,18 @@ from rfcore._points import points_of, task_of
 ABOUT = {
     "digits-sizes": "A small U-Net trained on 16 to 256 digits until it copies them, three seeds: losses, "
     "share of copies, distance ratios and Fréchet distance at 25 training times",
-    "digits-widths": "U-Nets of 0.1 to 1.6 million parameters trained on 16 to 128 digits: losses, share of "
+    "digits-widths": "U-Nets of 0.1 to 1.6 million parameters trained on 16 and 64 digits: losses, share of "
     "copies, distance ratios and Fréchet distance at 25 training times",
-    "digits-batches": "A small U-Net trained on the same digits with fixed batches, by epochs, with full "
-    "batches, and by momentum: losses, share of copies and Fréchet distance at 25 training times",
+    "digits-batches": "A small U-Net trained on 16 and 32 digits with all of them in each step: losses, "
+    "share of copies, distance ratios and Fréchet distance at 25 training times",
+    "digits-pairs": "U-Nets and DiTs trained on disjoint sets of digits, with controls, and sampled from the "
+    "same noise at nine training times: agreement of all pairs and share of the linear map, by eigenvector",
 }
 # Bounds that follow from the ratios; indices of pictures that the chapters do not show.
-LEFT_OUT = ("f_mem_low", "f_mem_high", "nearest")
+LEFT_OUT = {
+    "image-training": ("f_mem_low", "f_mem_high", "nearest"),
+    "image-pairs": ("share_each", "cosine_error", "nearest_error", "nearest_control"),
+}
 
 
 def collect(name: str, folder: Path, target: Path = results.FOLDER) -> tuple[results.Stored, Sequence[str]]:
@@ -40,7 +45,7 @@ def collect(name: str, folder: Path, target: Path = results.FOLDER) -> tuple[res
         f"{key}_{k}": values
         for k, run in enumerate(runs)
         for key, values in run.arrays.items()
-        if key not in LEFT_OUT
+        if key not in LEFT_OUT.get(plan.experiment, ())
     }
     missing = [each for each in wanted if each not in there]
     papers: dict[str, Any] = results.provenance(
