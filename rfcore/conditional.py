@@ -35,6 +35,12 @@ class ConditionalModel:
 
     Means over classes are taken with the weights pi_k.  Class means do not enter: K directions of d.
     Raises ValueError naming the parameter, its value and what is allowed.
+    Source: chapter 17 of the book.
+
+    >>> linear = rf.LinearModel(gamma=0.2, noise_variance=0.1)
+    >>> model = rf.ConditionalModel(linear, weights=(0.25, 0.75))
+    >>> print([round(each.gamma, 3) for each in model.classes])
+    [0.8, 0.267]
     """
 
     base: RandomFeatureModel | LinearModel

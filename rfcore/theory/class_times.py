@@ -18,6 +18,10 @@ class ClassTimes:
     learn : the test loss has done half of its way from 1 to its lowest value
     memorize : the train loss is half-way between the lowest test loss and its own end
     stop : the test loss is lowest (on the grid)
+
+    >>> import dataclasses
+    >>> print([field.name for field in dataclasses.fields(rf.theory.ClassTimes)])
+    ['learn', 'memorize', 'stop']
     """
 
     learn: Floats
@@ -30,6 +34,16 @@ def class_times(curves: Sequence[LossCurves], ends: Sequence[Minimizer]) -> Clas
 
     Crossings are interpolated linearly in log tau: 8 points a decade give them to about one per cent.
     ``ends`` may be those of theory or of a simulation: whatever the curves run to.
+
+    Returns ClassTimes.
+    Raises ValueError if there are not as many curves as ends.
+    Source: chapter 17 of the book.
+
+    >>> model = rf.ConditionalModel(rf.RandomFeatureModel(16, 8, 0.1), weights=(0.2, 0.8))
+    >>> curves = rf.theory.class_loss_curves(model, np.geomspace(0.1, 1e6, 57))
+    >>> times = rf.theory.class_times(curves, rf.theory.class_minimizers(model))
+    >>> print(times.learn.round(1), times.memorize.round(-2))
+    [11.2  3. ] [1200.  700.]
     """
     rows = []
     for c, end in zip(curves, ends, strict=True):

@@ -29,7 +29,18 @@ def class_loss_curves(model: ConditionalModel, tau: npt.ArrayLike) -> tuple[Loss
         train_k = the same with chi_k1 chi_k2 T(C_g,k) for T(C_g,k)
 
     where T(B) = (1/d) tr V^T R_1 B R_2 V; for a LinearModel the analogous formulas of chapter 17.
-    Raises ValueError for times that are negative or not finite, RuntimeError if the solver fails.
+    Parameters: tau, times >= 0 of any shape.
+    Returns one LossCurves for each class.
+    Raises ValueError for times that are negative or not finite and with a label input, RuntimeError if the
+    solver fails.
+    Source: chapter 17 of the book.
+
+    >>> linear = rf.LinearModel(gamma=0.2, noise_variance=0.1)
+    >>> model = rf.ConditionalModel(linear, weights=(0.25, 0.75))
+    >>> for curves in rf.theory.class_loss_curves(model, tau=[1.0, 10.0]):
+    ...     print(curves.test.round(3))
+    [0.964 0.944]
+    [0.929 0.948]
     """
     _known(model)
     if model.label:
@@ -65,7 +76,18 @@ def loss_curves(model: ConditionalModel, tau: npt.ArrayLike) -> LossCurves:
 
 
 def class_minimizers(model: ConditionalModel, d: int | None = None) -> tuple[Minimizer, ...]:
-    """Losses of each class at the end of training; with d (linear, separate) the 1/d correction is added."""
+    """Losses of each class at the end of training; with d (linear, separate) the 1/d correction is added.
+
+    Returns one Minimizer for each class.
+    Raises ValueError for another kind of question, and for a d where no correction is known; RuntimeError
+    if the equations with a label input do not converge.
+    Source: chapter 17 of the book.
+
+    >>> linear = rf.LinearModel(gamma=0.2, noise_variance=0.1)
+    >>> model = rf.ConditionalModel(linear, weights=(0.25, 0.75))
+    >>> print([f"{end.test:.3f}" for end in rf.theory.class_minimizers(model)])
+    ['1.562', '0.955']
+    """
     _known(model)
     if model.readout == "separate":
         if all(isinstance(each, LinearModel) for each in model.classes):
@@ -96,6 +118,15 @@ def class_kls(model: ConditionalModel, d: int | None = None) -> tuple[linear.KL,
 
     For a ConditionalModel of a LinearModel.  inf where Sigma_k is singular.  With d (separate readouts) the
     1/d correction is added.
+
+    Returns one KL for each class.
+    Raises ValueError for another kind of question, and for a d where no correction is known.
+    Source: chapter 17 of the book.
+
+    >>> linear = rf.LinearModel(gamma=0.2, noise_variance=0.1)
+    >>> model = rf.ConditionalModel(linear, weights=(0.25, 0.75))
+    >>> print([f"{each.generated_to_data:.4f}" for each in rf.theory.class_kls(model)])
+    ['0.1999', '0.0609']
     """
     _known(model)
     if not isinstance(model.base, LinearModel):
