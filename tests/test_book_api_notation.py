@@ -31,6 +31,7 @@ def objects():
         "R": rf.theory.resolvent(model, 1j),
         "spectrum": rf.theory.support(model),
         "curves": rf.theory.loss_curves(model, [1.0]),
+        "modes": rf.theory.mode_curves(model, [1.0]),
         "run": rf.simulation.moments(model, 20, seed=0),
         "score": rf.diffusion.EmpiricalScore(np.eye(3)),
         "linear": rf.LinearModel(gamma=0.5, noise_variance=0.2),
