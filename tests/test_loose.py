@@ -18,14 +18,15 @@ PIN = re.compile(r"(?m)^([\w.-]+)==(\S+)$")
 
 
 def bounds():
+    """All bounds, by name of the package."""
     extras = PROJECT["project"]["optional-dependencies"].values()
     wanted = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
-    return {r.name.lower(): r.specifier for r in map(Requirement, wanted) if r.name != "rfcore"}
+    return [(r.name.lower(), r.specifier) for r in map(Requirement, wanted) if r.name != "rfcore"]
 
 
 def test_every_pin_lies_within_its_bound_and_every_bound_has_a_pin():
     pins = {name.lower(): version for name, version in PIN.findall((ROOT / "requirements.txt").read_text())}
-    for name, specifier in bounds().items():
+    for name, specifier in bounds():
         assert pins[name] in specifier, name
         assert "==" not in str(specifier), f"{name} is pinned: other environments have other versions"
 
