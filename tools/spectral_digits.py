@@ -27,7 +27,7 @@ ABOUT = (
     "Small U-Nets on 16 and on 1,024 digits, mode by mode along training: losses by eigenvector of the "
     "covariance and by cosine, and eigenvalues and eigenvectors of the Jacobian of the denoiser."
 )
-SIZES, SEEDS, STEPS, CHECKPOINTS, FIRST = (16, 1024), 3, 2000, 10, 8
+SIZES, SEEDS, STEPS, CHECKPOINTS, FIRST = (16, 1024), 3, 2000, 7, 40
 NOISE = (0.1, 0.5, 2.0)  # z in units of the mean variance of a pixel
 PICTURES, DRAWS, SHOWN = 16, 8, 6
 Array = npt.NDArray[np.float64]
