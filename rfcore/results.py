@@ -102,7 +102,7 @@ def provenance(command: str, seed: Any, seconds: float, device: str = "cpu", **m
 
 
 def save(
-    name: str, arrays: Mapping[str, npt.ArrayLike], provenance: Mapping[str, Any], folder: Path = FOLDER
+    name: str, arrays: Mapping[str, npt.ArrayLike], provenance: Mapping[str, Any], folder: str | Path = FOLDER
 ) -> Stored:
     """Write ``folder/NAME.npz`` in one step, and return what a later :func:`load` will return.
 
@@ -111,13 +111,14 @@ def save(
 
     Raises ValueError for anything else, before anything is written.
 
-    >>> import pathlib, tempfile
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     facts = rf.results.provenance("by hand", seed=0, seconds=0.0)
-    ...     saved = rf.results.save("one", {"x": np.arange(3)}, facts, pathlib.Path(folder))
-    ...     saved.sha256 == rf.results.load("one", pathlib.Path(folder)).sha256
+    ...     saved = rf.results.save("one", {"x": np.arange(3)}, facts, folder)
+    ...     saved.sha256 == rf.results.load("one", folder).sha256
     True
     """
+    folder = Path(folder)
     path = _path(name, folder)
     held = {_key(key): _plain(key, value) for key, value in arrays.items()}
     if missing := [key for key in REQUIRED if key not in provenance]:
@@ -138,7 +139,7 @@ def save(
     return _stored(name, held, papers, sha256)
 
 
-def load(name: str, folder: Path = FOLDER) -> Stored:
+def load(name: str, folder: str | Path = FOLDER) -> Stored:
     """Read a stored result and verify its checksum; nothing in the file is ever executed.
 
     name : without ending;  folder : where the file is, the book's data if left out
@@ -149,6 +150,7 @@ def load(name: str, folder: Path = FOLDER) -> Stored:
     >>> rf.results.load("features-digits").provenance["command"]
     'python -m rfcore.images._features'
     """
+    folder = Path(folder)
     path = _path(name, folder)
     if not path.exists():
         raise FileNotFoundError(f"no stored result {name!r}: there is {', '.join(names(folder)) or 'none'}")
@@ -164,7 +166,7 @@ def load(name: str, folder: Path = FOLDER) -> Stored:
     return _stored(name, held, papers, sha256)
 
 
-def verify(name: str | None = None, folder: Path = FOLDER) -> tuple[str, ...]:
+def verify(name: str | None = None, folder: str | Path = FOLDER) -> tuple[str, ...]:
     """Recompute the checksum of one stored result, or of all.
 
     name : without ending, None for all;  folder : where the files are, the book's data if left out
@@ -188,7 +190,7 @@ def verify(name: str | None = None, folder: Path = FOLDER) -> tuple[str, ...]:
     return wanted
 
 
-def survey(folder: Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def survey(folder: str | Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Recompute every checksum in a folder and its subfolders: what holds, and what does not.
 
     Names are relative to ``folder``: ``images/curves``.  Every file ``.npz`` has to be a stored result.
@@ -200,6 +202,7 @@ def survey(folder: Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
     >>> "features-digits" in good, bad
     (True, ())
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"folder = {str(folder)!r} is not there")
     good, complaints = [], []
@@ -221,7 +224,7 @@ def survey(folder: Path = FOLDER) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(good), tuple(complaints)
 
 
-def names(folder: Path = FOLDER) -> tuple[str, ...]:
+def names(folder: str | Path = FOLDER) -> tuple[str, ...]:
     """The names of all stored results, sorted.
 
     Returns them without the ending.  Raises nothing: a folder that is not there has none.
@@ -229,7 +232,7 @@ def names(folder: Path = FOLDER) -> tuple[str, ...]:
     >>> "features-digits" in rf.results.names()
     True
     """
-    return tuple(sorted(path.stem for path in folder.glob("*.npz") if NAME.fullmatch(path.stem)))
+    return tuple(sorted(path.stem for path in Path(folder).glob("*.npz") if NAME.fullmatch(path.stem)))
 
 
 def _path(name: str, folder: Path) -> Path:
