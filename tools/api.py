@@ -105,6 +105,10 @@ class Reference:
         self.books = books
         self.uses = uses(books, [name.qualified for name in self.names])
         self.classes = {(find(n.module, n.name)[0], n.name): n for n in self.names if n.kind == "class"}
+        self.explained: dict[tuple[str, str], Name] = {}  # answers without an entry, and where they stand
+        for name in self.names:
+            for module, node in self.answers(name):
+                self.explained.setdefault((module, node.name), name)
         self.at = {name.qualified: name for name in self.names}
 
     def link(self, name: str, near: str) -> str | None:
@@ -124,14 +128,16 @@ class Reference:
         found = [location(name, word) for word in re.findall(r"[\w.]+", name.returns)]
         return [self.classes[f[0], f[1].name] for f in found if f and (f[0], f[1].name) in self.classes]
 
-    def answers(self, name: Name) -> list[Member]:
+    def answers(self, name: Name) -> list[tuple[str, ast.ClassDef]]:
         """The other classes of rfcore in what a function returns: they have no entry of their own."""
-        found = []
-        for word in dict.fromkeys(re.findall(r"[\w.]+", name.returns)):
-            here = location(name, word)
-            if here and (here[0], here[1].name) not in self.classes:
-                found += [described_class(here[1]), *members(here[1])]
-        return found
+        words = dict.fromkeys(re.findall(r"[\w.]+", name.returns))
+        found = [here for word in words if (here := location(name, word))]
+        return [(m, node) for m, node in found if (m, node.name) not in self.classes]
+
+    def here(self, name: Name) -> list[Member]:
+        """Those of them that stand with this function, the first that returns them."""
+        nodes = [n for m, n in self.answers(name) if self.explained[m, n.name] == name]
+        return [member for node in nodes for member in (described_class(node), *members(node))]
 
     def chapters(self, name: Name) -> str:
         """Links to the chapters that use a name, by their numbers."""
@@ -145,9 +151,12 @@ class Reference:
         for other in {"theory": ("simulation",), "simulation": ("theory",)}.get(name.module, ()):
             if name.kind == "function" and f"{other}.{name.name}" in self.at:
                 said.append(f"Twin: {self.reference(self.at[f'{other}.{name.name}'])}.")
-        answers = self.returned(name)
+        answers = [self.reference(n) for n in dict.fromkeys(self.returned(name))]
+        for module, node in self.answers(name):
+            where = self.explained[module, node.name]
+            answers += [f"`{node.name}`, explained at {self.reference(where)}"] if where != name else []
         if answers:
-            said.append(f"Answer: {', '.join(self.reference(n) for n in dict.fromkeys(answers))}.")
+            said.append(f"Answer: {', '.join(answers)}.")
         if name.kind == "class":
             makers = [n for n in self.names if n.kind == "function" and name in self.returned(n)]
             if makers:
@@ -173,7 +182,7 @@ class Reference:
         for member in name.members:
             lines += ["```python", member.signature, "```", ""]
             lines += [markdown(member.doc, member.arguments, link)] if member.doc else []
-        for member in self.answers(name):
+        for member in self.here(name):
             lines += ["```python", member.signature, "```", ""]
             lines += [markdown(member.doc, member.arguments, link)] if member.doc else []
         said = self.relations(name)
