@@ -12,7 +12,7 @@ from rfcore.checks import Array
 from rfcore.model import RandomFeatureModel
 from rfcore.simulation import descent, dynamics
 from rfcore.simulation import features as _features
-from rfcore.simulation.adam import AdamRun, adam, preconditioned
+from rfcore.simulation.adam import AdamRun, adam, preconditioned, relaxation
 from rfcore.simulation.batch_moments import expected_loss_curves
 from rfcore.simulation.conditional import class_kls, class_loss_curves, class_minimizers
 from rfcore.simulation.decomposition import decomposition
@@ -41,12 +41,12 @@ from rfcore.simulation.verbs import kl, loss_curves, minimizer, mode_curves, rea
 
 __all__ = [
     "AdamRun",
-    "adam",
     "DrawnPencil",
     "Estimate",
     "Moments",
     "Spectrum",
     "TraceEstimate",
+    "adam",
     "class_kls",
     "class_loss_curves",
     "class_minimizers",
@@ -73,6 +73,7 @@ __all__ = [
     "power_moments",
     "preconditioned",
     "realized",
+    "relaxation",
     "restricted",
     "sampling_map_moments",
     "scale_curves",
@@ -98,6 +99,12 @@ def eigenvalues(
     x : training points (n, d) in place of Gaussian data with covariance diag(quantiles(d))
 
     Raises ValueError for sizes that do not fit, and where the noise average does not converge.
+
+    Returns (p,), p = round(psi_p d).  Source: Bonnaire et al. (2025), sec. 3.
+
+    >>> x = rf.simulation.eigenvalues(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1), d=16, seed=0)
+    >>> x.shape, bool(x.min() > 0)
+    ((64,), True)
     """
     U = _features.training(setting(model, d, seed, features, device, x))[0]
     return np.asarray(torch.linalg.eigvalsh(U).cpu().numpy())

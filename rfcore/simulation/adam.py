@@ -103,3 +103,29 @@ def preconditioned(second: Tensor | Array, diagonal: Array) -> tuple[Array, Arra
     matrix = np.asarray(second) / root[:, None] / root
     eigenvalues, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return np.asarray(eigenvalues), np.asarray(vectors.T * root)
+
+
+def relaxation(run: AdamRun, rate: float, scalar: bool = False) -> tuple[Array, Array]:
+    """How far each mode of P^-1 U relaxes from the first to the last record: predicted and measured, (p,).
+
+    predicted : rate * steps * eigenvalue, with 1/P averaged over the records of each output, or over all
+        weights if ``scalar``
+    measured : -log of the regression of the last amplitude on the first, over outputs; nan where nothing
+        of it is left
+
+    Amplitudes are of the distance to the least-squares solution.  Both are means over outputs.
+    """
+    m, p = run.moments, run.weights.shape[2]
+    U = m.U.cpu().numpy()
+    best = -np.linalg.lstsq(U, m.V.cpu().numpy(), rcond=None)[0].T / math.sqrt(m.delta)
+    inverse = np.mean(1 / run.preconditioner, axis=0)
+    steps = run.curves.tau[-1] - run.curves.tau[0]
+    power, common, predicted = np.zeros((3, p))
+    for i, now in enumerate(inverse):
+        eigenvalues, modes = preconditioned(U, np.full(p, 1 / inverse.mean()) if scalar else 1 / now)
+        first, last = (modes @ (run.weights[k, i] - best[i]) for k in (0, -1))
+        power += first**2
+        common += first * last
+        predicted += rate * steps * eigenvalues * first**2
+    ratio = common / power
+    return predicted / power, -np.log(np.where(ratio > 0, ratio, np.nan))

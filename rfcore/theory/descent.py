@@ -17,8 +17,8 @@ from rfcore.theory.support import support
 
 Floats = npt.NDArray[np.float64]
 FINE, COARSE = 24, 20
-EARLY_FINE, EARLY_COARSE = (4, 12), (3, 10)  # points per step, and digits given to the radius
-CHUNK = 400_000  # pairs of points in memory at once
+EARLY_FINE, EARLY_COARSE = (3, 11), (2, 8)  # points per step, and digits given to the radius
+CHUNK = 120_000  # pairs of points in memory at once
 ROUND_OFF = 1e-14
 
 
@@ -90,13 +90,19 @@ def _losses(question: Descent, rule: Contour) -> tuple[Floats, float]:
     squares = np.zeros((3, len(o)))
     rows = max(1, CHUNK // (z.size * par.lam.size))
     for i in range(0, z.size, rows):
-        part = slice(i, i + rows)
-        upper, mixed = (all_pairs(par, _rows(at, part), other) for other in (at, at.conj()))
-        kernels = [(_t_own(upper, z), _t_own(mixed, z.conj())), (t_test(upper), t_test(mixed))]
+        # Kernels are symmetric: pairs beyond the diagonal blocks count twice.
+        part, rest = slice(i, i + rows), slice(i, None)
+        beyond = _rows(at, rest)
+        upper, mixed = (all_pairs(par, _rows(at, part), other) for other in (beyond, beyond.conj()))
+        kernels = [
+            (_t_own(upper, z[rest]), _t_own(mixed, z[rest].conj())),
+            (t_test(upper), t_test(mixed)),
+        ]
+        twice = np.where(np.arange(z.size - i) < rows, 1.0, 2.0)
         if par.eps:
             kernels.append((t_empirical(upper), t_empirical(mixed)))
         for k, (a, b) in enumerate(kernels):
-            squares[k] += _double(o[:, part], o, a, b)
+            squares[k] += _double(o[:, part], o[:, rest] * twice, a, b)
     own, cross = (2 * np.real(o @ trace(par, at)) for trace in (t_train, t_cross))
     train, test = 1 - 2 * own + squares[0], 1 - 2 * cross + squares[1]
     empirical = 1 - 2 * cross + squares[2] if par.eps else train
