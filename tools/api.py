@@ -15,19 +15,9 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from tools.docstrings import inline, markdown
-from tools.public import (
-    PACKAGE,
-    ROOMS,
-    Member,
-    Name,
-    described_class,
-    everything,
-    file_of,
-    find,
-    members,
-    tree,
-)
+from tools.public import PACKAGE, ROOMS, Name, everything, file_of, find, tree
 from tools.run_notebooks import ROOT
+from tools.signatures import Member, described_class, members
 from tools.verdicts import notebooks
 
 TITLES = {
