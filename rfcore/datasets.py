@@ -168,8 +168,11 @@ def folder(path: str | Path, size: int = 32, tests: int = 2048) -> Dataset:
 def array_file(path: str | Path, tests: int = 2048) -> Dataset:
     """Pictures from a numpy ``.npz`` file.
 
-    images : uint8 (N, H, W) or (N, C, H, W);  optionally labels : (N,) integers, and
-    order : (N,), a permutation (else a fixed one is drawn).  Nothing in the file is ever executed.
+    images : uint8 (N, H, W) or (N, C, H, W)
+    labels : (N,) integers, may be left out
+    order : (N,), a permutation; left out, a fixed one is drawn
+
+    path : of the file;  tests : number of held-out pictures.  Nothing in the file is ever executed.
 
     Raises ValueError for a file that is no ``.npz`` file or has other arrays.
 

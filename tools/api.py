@@ -103,7 +103,8 @@ class Reference:
 
     def link(self, name: str, near: str) -> str | None:
         """The address of a name as a docstring in a module gives it."""
-        word = name.partition("(")[0].strip()
+        called = name.partition("(")[0].strip()
+        word = called.removeprefix("rfcore.").removeprefix("rf.")
         room = near.split(".")[0]
         tail = word.split(".")[-1]
         owner = word.split(".")[0]
@@ -111,7 +112,7 @@ class Reference:
             if candidate in self.at and (candidate == word or owner in (tail, room, "rfcore")):
                 found = self.at[candidate]
                 return f"#{found.anchor}"
-        return f"api-{word}.md" if word in ROOMS else None
+        return f"api-{word}.md" if word != called and word in ROOMS else None
 
     def returned(self, name: Name) -> list[Name]:
         """The public classes in what a function returns."""

@@ -27,7 +27,7 @@ def inline(text: str, link: Link) -> str:
         parts.append(escaped(text[last : match.start()]))
         name = match["code"] or match["role"]
         shown = name.removeprefix("rfcore.")
-        goal = link(shown.removeprefix("rf."))
+        goal = link(name)
         parts.append(f"[`{shown}`]({goal})" if goal else f"`{shown}`")
         last = match.end()
     return "".join(parts) + escaped(text[last:])
@@ -65,11 +65,10 @@ def entries(lines: list[str], names: Collection[str]) -> list[tuple[str, list[st
     A meaning has several parts where a choice is described: the lines that are indented by four begin one,
     those that are indented by eight continue it.
     """
-    head = "|".join(sorted((re.escape(name) for name in names), key=len, reverse=True))
-    if not head:
-        return None
-    group = rf"(?:{head})(?: ?(?:\([^()]*\)|(?:,|=) ?(?:{head})))*"
-    begin = re.compile(rf"(?:^|[;,.]\s+)({group}) ?: +")
+    head = "|".join(sorted((re.escape(name) for name in names), key=len, reverse=True)) or "(?!)"
+    known = rf"(?:{head})(?: ?(?:\([^()]*\)|(?:,|=) ?(?:{head})))*(?= ?:)"
+    # A word that is none of them, as the parts of an answer, has a space before its colon, as no prose has.
+    begin = re.compile(rf"(?:^|[;,.]\s+)({known}|\w+(?:, \w+)*(?= :)) ?: +")
     if not begin.match(lines[0]):
         return None
     items: list[tuple[str, list[str]]] = []
