@@ -195,3 +195,27 @@ def test_where_training_longer_is_always_better() -> None:
     assert found.tau > 1e3
     with pytest.raises(ValueError, match="model = 3"):
         T.optimal_stopping(3)
+
+
+def test_modes_of_a_linear_denoiser_trained_on_given_data() -> None:
+    """One training set: E of the squared error of the noise along each eigenvector, from explicit matrices."""
+    from rfcore.simulation.linear_draws import batches, population
+
+    x = np.random.default_rng(2).standard_normal((40, 5)) * np.linspace(0.3, 2, 5)
+    model, tau = rf.LinearModel(0.5, 0.4, LAW, ridge=0.1), 1.3
+    p = population(model, 5, x=x)
+    drawn = next(iter(batches(p, 1, 7)))
+    turn, values = drawn.vectors[0].numpy(), drawn.values[0].numpy()
+    a, b = model.signal, model.noise
+    m = a * (turn @ np.diag(values) @ turn.T + model.c * np.eye(5))
+    w = math.sqrt(b) * (np.eye(5) - _exp(-tau * m)) @ np.linalg.inv(m)
+    seen = a * np.diag(p.spectrum) + b * np.eye(5)
+    want = np.diag(w @ seen @ w.T) - 2 * math.sqrt(b) * np.diag(w) + 1
+    got = S.mode_curves(model, tau, 5, 1, 7, x=x)
+    np.testing.assert_allclose(got.test, want, rtol=1e-12)
+    np.testing.assert_allclose(got.mean, 1 - math.sqrt(b) * np.diag(w), rtol=1e-12)
+
+
+def _exp(matrix: Array) -> Array:
+    value, turn = np.linalg.eigh(matrix)
+    return np.asarray((turn * np.exp(value)) @ turn.T)
