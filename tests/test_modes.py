@@ -198,7 +198,7 @@ def test_where_training_longer_is_always_better() -> None:
 
 
 def test_modes_of_a_linear_denoiser_trained_on_given_data() -> None:
-    """One training set: E of the squared error of the noise along each eigenvector, from explicit matrices."""
+    """One training set: the squared error of the noise along each eigenvector, from explicit matrices."""
     from rfcore.simulation.linear_draws import batches, population
 
     x = np.random.default_rng(2).standard_normal((40, 5)) * np.linspace(0.3, 2, 5)
