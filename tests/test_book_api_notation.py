@@ -37,6 +37,7 @@ def objects():
         "linear": rf.LinearModel(gamma=0.5, noise_variance=0.2),
         "third": rf.theory.third_bulk(model),
         "times": rf.theory.timescales(model),
+        "descent": rf.Descent(model, 1.0),
         "end": rf.theory.wide_minimizer(model),
     }
 
