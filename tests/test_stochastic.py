@@ -116,5 +116,8 @@ def test_bad_input_is_refused():
         rf.simulation.expected_loss_curves(asked(1, 0.3, 2.0, average=0.5), 3, 8, 0)
     with pytest.raises(ValueError, match="batch"):
         rf.simulation.loss_curves(asked(1, 0.3, 0.01), 3, 8, 0)
+    tails = replace(asked(math.inf, 0.3, 2.0).model, scale=rf.ScaleLaw([0.5, 1.5]))
+    with pytest.raises(ValueError, match="scale"):
+        rf.simulation.loss_curves(rf.Descent(tails, 0.1, batch=2.0), 3, 8, 0)
     with pytest.raises(ValueError, match="nesterov"):
         stochastic.critical_batch(rf.Descent(MODEL, 0.1, nesterov=True))

@@ -103,6 +103,8 @@ def row_source(s: Setting) -> Rows:
             return phi[index], xi[index]
 
         return stored
+    if s.model.scale is not None:
+        raise refuse("scale", s.model.scale, "None here: fresh rows are drawn for Gaussian data only")
     n, d = s.x.shape
     c = s.model.constants
     activate = pointwise(s.model.activation, c.mean)
