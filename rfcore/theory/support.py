@@ -119,7 +119,8 @@ def support(model: RandomFeatureModel) -> Support:
     for finite m at 0.
 
     With a scale law the edges come from a scan of the density and bisection (relative accuracy 1e-11 of
-    edge - s^2), the masses from the sign rule; bulks narrower than a fortieth of their distance from s^2 may be missed.
+    edge - s^2), the masses from the sign rule; bulks narrower than a fortieth of their distance from s^2
+    may be missed.
 
     Raises ValueError for another kind of question, ArithmeticError if the ends of the gaps do not
     alternate or the masses do not balance.
