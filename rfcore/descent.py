@@ -43,6 +43,10 @@ class Descent:
     w = h mu, applied beside the gradient, exactly.
 
     Raises ValueError naming the parameter, its value and what is allowed.
+
+    >>> question = rf.Descent(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1), step=0.5, momentum=0.9)
+    >>> question.edge, round(question.h, 4)
+    (3.8, 0.0453)
     """
 
     model: RandomFeatureModel

@@ -21,6 +21,7 @@ def code_names():
 @pytest.fixture(scope="module")
 def objects():
     model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    linear = rf.LinearModel(gamma=0.5, noise_variance=0.2)
     return {
         "rf": rf,
         "model": model,
@@ -34,7 +35,10 @@ def objects():
         "modes": rf.theory.mode_curves(model, [1.0]),
         "run": rf.simulation.moments(model, 20, seed=0),
         "score": rf.diffusion.EmpiricalScore(np.eye(3)),
-        "linear": rf.LinearModel(gamma=0.5, noise_variance=0.2),
+        "linear": linear,
+        "classes": rf.ConditionalModel(linear, (0.25, 0.75)),
+        "scales": rf.ScaleLaw.student(5),
+        "world": rf.CurvedManifold(0.5, 0.2),
         "third": rf.theory.third_bulk(model),
         "times": rf.theory.timescales(model),
         "descent": rf.Descent(model, 1.0),

@@ -27,6 +27,11 @@ class AdamRun:
     preconditioner : P = sqrt(v_hat) + epsilon of each weight, (T, d, p), in units of the gradient
         B U + V^T/sqrt(Delta); a step is B - rate m_hat/P
     moments : the matrices of the draw
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> run = rf.simulation.adam(model, rate=1e-3, steps=[0, 10, 20], d=8, seed=0)
+    >>> run.weights.shape, run.curves.tau
+    ((3, 8, 32), array([ 0., 10., 20.]))
     """
 
     curves: LossCurves
@@ -58,6 +63,13 @@ def adam(
     noise : which sequence of mini-batches, for runs that differ in nothing else
 
     Source: Kingma and Ba (2015), algorithm 1.
+
+    Raises ValueError for numbers outside these ranges and sizes that do not fit.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> run = rf.simulation.adam(model, rate=1e-3, steps=[0, 20], d=8, seed=0)
+    >>> bool(run.curves.train[1] < run.curves.train[0])
+    True
     """
     question = Descent(model, positive("rate", rate), batch=batch)
     for name, value in (("beta_1", beta_1), ("beta_2", beta_2)):
@@ -98,6 +110,13 @@ def preconditioned(second: Tensor | Array, diagonal: Array) -> tuple[Array, Arra
 
     second : U (p, p);  diagonal : P (p,).  Rows w_k of the second answer obey w_k P^-1 U = lambda_k w_k, from
     P^-1/2 U P^-1/2 = Q Lambda Q^T, w_k = q_k^T P^1/2.
+
+    Returns (p,) and (p, p).  Raises nothing for a symmetric U and P > 0.
+    Source: chapter 16 of the book.
+
+    >>> values, modes = rf.simulation.preconditioned(np.diag([1.0, 4.0]), np.array([1.0, 2.0]))
+    >>> print(values, modes.shape)
+    [1. 2.] (2, 2)
     """
     root = np.sqrt(diagonal)
     matrix = np.asarray(second) / root[:, None] / root
@@ -114,6 +133,16 @@ def relaxation(run: AdamRun, rate: float, scalar: bool = False) -> tuple[Array, 
         of it is left
 
     Amplitudes are of the distance to the least-squares solution.  Both are means over outputs.
+
+    run : of :func:`adam`;  rate : its rate
+
+    Returns (p,) each.  Raises nothing for a run with two records or more.  Source: chapter 16 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
+    >>> run = rf.simulation.adam(model, rate=1e-4, steps=[50, 60], d=8, seed=0)
+    >>> predicted, measured = rf.simulation.relaxation(run, rate=1e-4)
+    >>> predicted.shape
+    (32,)
     """
     m, p = run.moments, run.weights.shape[2]
     U = m.U.cpu().numpy()

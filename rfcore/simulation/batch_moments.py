@@ -27,6 +27,11 @@ def expected_loss_curves(
 
     Raises ValueError at noise_draws = math.inf, for averaged weights and for nesterov.
     Source: chapter 16 of the book.
+
+    >>> model = rf.RandomFeatureModel(psi_p=2, psi_n=2, t=0.1, noise_draws=2)
+    >>> question = rf.Descent(model, step=0.1, batch=0.5)
+    >>> rf.simulation.expected_loss_curves(question, [0, 5], d=8, seed=0).train.shape
+    (2,)
     """
     if question.model.noise_draws == math.inf:
         raise refuse(

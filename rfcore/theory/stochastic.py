@@ -75,6 +75,12 @@ def critical_batch(question: Descent) -> float:
     At a larger batch the train loss ends at L(without noise)/(1 - critical/batch).  For small steps it is
     psi_p h tr U/(2 p (1 - beta)).  Raises ValueError beyond the edge of stability.
     Source: chapter 16 of the book.
+
+    question : its batch does not enter.  Returns one number.
+
+    >>> question = rf.Descent(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1, noise_draws=2), step=0.1)
+    >>> print(f"{rf.theory.critical_batch(question):.4f}")
+    0.0072
     """
     if question.nesterov:
         raise refuse(
