@@ -58,7 +58,7 @@ def test_data_come_from_a_relative_path(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["gpu-faces", "gpu-pairs"])
 def test_the_plans_for_a_gpu_run_anywhere_in_small(tmp_path, monkeypatch, name):
     """Each point asks for a network, data and measurements that there are; two steps of it here."""
-    grey = np.random.default_rng(0).integers(0, 256, (2600, 32, 32), dtype=np.uint8)
+    grey = np.random.default_rng(0).integers(0, 256, (2600, 16, 16), dtype=np.uint8)
     (tmp_path / "lfwcrop").mkdir()
     np.savez(tmp_path / "lfwcrop" / "lfwcrop_gray32.npz", images=grey)
     monkeypatch.setenv("RFCORE_DATA", str(tmp_path))

@@ -53,7 +53,13 @@ def plan_file(tmp_path, points, seconds):
 
 def start(*words):
     command = [sys.executable, "-m", "rfcore", "sweep", *map(str, words)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, preexec_fn=_heed_interrupts, **pipes)
+
+
+def _heed_interrupts():
+    """As in a terminal, also where these tests run in the background of a shell, which ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def until(condition, what):
