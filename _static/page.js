@@ -7,7 +7,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   // A box that scrolls sideways can be reached by keyboard, and fades at the side where it goes on.
-  const boxes = "div.math > mjx-container, .pst-scrollable-table-container, div.cell_input div.highlight pre";
+  const boxes = "div.math > mjx-container, .pst-scrollable-table-container, div.highlight pre";
   const judge = (box) => {
     const hidden = box.scrollWidth - box.clientWidth;
     box.classList.toggle("rf-more", hidden > 1 && box.scrollLeft < hidden - 1);
