@@ -18,10 +18,11 @@ from typing import Any
 
 from rfcore._scale import ScaleLaw
 from rfcore.conditional import ConditionalModel
+from rfcore.covariance import Covariance
 from rfcore.descent import Descent
 from rfcore.gaussian import GaussianConstants
 from rfcore.manifold import CurvedManifold
-from rfcore.model import Covariance, LinearModel, RandomFeatureModel
+from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.progress import progress
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.checks import choice, refuse, whole
-from rfcore.model import Covariance
+from rfcore.covariance import Covariance
 
 Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]

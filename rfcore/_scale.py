@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.checks import finite_array, positive, refuse, whole
+from rfcore.covariance import Covariance
 
 Array = npt.NDArray[np.float64]
 NEGLIGIBLE = 1e-13  # share of mass and mean left out of a continuous law
@@ -132,7 +133,6 @@ class ScaleLaw:
         Neighbours are merged at their common mean, in groups of equal share of weight and of log tau;
         ``error`` is the largest change of E[tau/(tau + w)] over w > 0.
         """
-        from rfcore.model import Covariance  # a law on the half-line is compressed in one way
 
         law = Covariance(self.values, self.weights).compressed(atoms)
         return ScaleLaw(law.eigenvalues, law.weights, self.error + law.error)

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from rfcore.checks import Array, choice, finite_array, nonnegative, refuse
-from rfcore.model import Covariance, LinearModel, RandomFeatureModel
+from rfcore.covariance import Covariance
+from rfcore.model import LinearModel, RandomFeatureModel
 
 READOUTS = ("separate", "shared")
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.checks import nonnegative, positive, refuse, whole
-from rfcore.model import Covariance
+from rfcore.covariance import Covariance
 
 Array = npt.NDArray[np.float64]
 DEGREES = (2, 3)

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.checks import finite_array, nonnegative, positive, refuse, whole
+from rfcore.covariance import Covariance
 from rfcore.diffusion.process import flow_factor, mode_variance, signal
 from rfcore.diffusion.samplers import coefficients
 from rfcore.images._arrays import Array, alike, rows
-from rfcore.model import Covariance, LinearModel
+from rfcore.model import LinearModel
 from rfcore.theory.linear_maps import generated_covariance, sampling_map_moments
 
 

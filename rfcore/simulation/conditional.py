@@ -11,7 +11,8 @@ import numpy.typing as npt
 from rfcore.answers import LossCurves, Minimizer
 from rfcore.checks import Array, finite_array, refuse, whole
 from rfcore.conditional import ConditionalModel
-from rfcore.model import Covariance, LinearModel, RandomFeatureModel
+from rfcore.covariance import Covariance
+from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.simulation import _conditional_linear as pooled
 from rfcore.simulation import dynamics, linear
 from rfcore.simulation.features import Moments, of_setting

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import torch
 
 from rfcore.checks import Array, choice, finite_array, refuse, whole
-from rfcore.model import Covariance, LinearModel
+from rfcore.covariance import Covariance
+from rfcore.model import LinearModel
 from rfcore.simulation.setting import Tensor, available, tensor
 
 LARGEST = 1 << 23  # entries of a batch of d x d matrices, or of its data

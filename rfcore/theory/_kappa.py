@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.model import Covariance
+from rfcore.covariance import Covariance
 from rfcore.theory._rank import positive
 
 Floats = npt.NDArray[np.float64]

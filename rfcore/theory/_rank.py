@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.model import Covariance
+from rfcore.covariance import Covariance
 
 
 def positive(covariance: Covariance) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore._scale import ScaleLaw
-from rfcore.model import Covariance
+from rfcore.covariance import Covariance
 from rfcore.theory._kappa import smallest_kappa
 
 Floats = npt.NDArray[np.float64]

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from rfcore._scale import ScaleLaw
 from rfcore.answers import LossCurves, Minimizer
 from rfcore.checks import finite_array, refuse, whole
-from rfcore.model import Covariance, LinearModel
+from rfcore.covariance import Covariance
+from rfcore.model import LinearModel
 from rfcore.theory import _elliptical_linear as elliptical
 from rfcore.theory import _rank
 from rfcore.theory._contour import single, talbot

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.model import Covariance
+from rfcore.covariance import Covariance
 from rfcore.theory._kappa import SQUARE, smallest_kappa
 from rfcore.theory._rank import positive
 
