@@ -11,6 +11,7 @@ from tools.run_notebooks import METADATA, ROOT, chapters
 from tools.set_repository import without_install
 
 CHAPTERS = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+TRAINED = {"13-unet-memorization"}  # where the slider shows a network that is trained on the page
 EMPTY_WORDS = ("plot of", "a plot of", "figure showing", "a figure showing", "image of", "graph of")
 STYLE = (ROOT / "rfcore" / "book" / "slider.css").read_text(encoding="utf-8").strip()
 LABEL = re.compile(r"\$\$[ \t]*\(([\w:.-]+)\)|:label:[ \t]*(eq-[\w:.-]+)")
@@ -80,7 +81,8 @@ def test_live_cells_store_nothing_and_sliders_are_self_contained(path):
             html = output.get("data", {}).get("text/html", "")
             if "rf-slider" in html:
                 assert STYLE in html, f"{path.name} has a slider of an older style: run it again"
-                assert "nbval-ignore-output" in tags(cell), cell.source
+                ignored = "nbval-ignore-output" in tags(cell)
+                assert ignored == (path.stem in TRAINED), f"is it compared?\n{cell.source}"
                 assert not re.search(r"""(src|href)=["']?(https?:)?//""", html), cell.source
                 assert len(html) <= 150_000, f"{len(html)} bytes:\n{cell.source}"
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.book import svg
-from rfcore.book.slider import MOST_BYTES, SliderFigure, describe, positions
+from rfcore.book.slider import MOST_BYTES, SliderFigure, describe, positions, words
 from rfcore.checks import finite_array, refuse
 
 _NAMES = 118  # width left of the pictures for the names of the rows, of 520
@@ -58,8 +58,10 @@ def picture_slider(
     ...     rf.datasets.digits().images[:6].reshape(2, 1, 3, 8, 8), rows=["digits"], values=[1, 2],
     ...     label="page", alt="Three digits.", readout=["The first three.", "The next three."],
     ... )
-    >>> figure.text
-    'Pictures with a slider (page, 2 positions): Three digits.'
+    >>> print(figure.text)
+    Pictures with a slider (page, 2 positions, mean grey 0.296): Three digits.
+    1: The first three.
+    2: The next three.
     """
     controls, steps = positions(values, label, start, second)
     describe(steps, readout, alt, (*rows, *(control["label"] for control in controls)))
@@ -76,7 +78,8 @@ def picture_slider(
     text = _render(payload, stack.shape, rows, alt)
     if len(text.encode()) > MOST_BYTES:
         raise refuse("size of the figure", len(text.encode()), f"at most {MOST_BYTES} bytes: fewer pictures")
-    return SliderFigure(text, f"Pictures with a slider ({label}, {steps} positions): {alt}", payload)
+    grey = f"mean grey {(np.clip(stack, -1, 1).mean() + 1) / 2:.3f}"
+    return SliderFigure(text, words("Pictures with a slider", grey, payload, alt), payload)
 
 
 def _png(frame: npt.NDArray[np.float64]) -> str:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ _REACH = 4  # boxes beyond the frame that a coordinate may lie; the SVG clips
 class SliderFigure:
     """What :func:`slider_figure` returns; notebooks show ``html``, other front ends ``text``.
 
+    text : for readers without pictures, and for comparing two runs: what is seen, the mean height of
+        what is drawn as a share of the frame's, and the sentence of every position
     payload : the numbers that the figure draws, by name
 
     >>> x = np.linspace(0, 1, 20)
@@ -37,8 +40,10 @@ class SliderFigure:
     ...     [{"kind": "line", "frames": frames}], values=[1, 2], label="power", alt="A power of x.",
     ...     xlim=(0, 1), ylim=(0, 1), readout=["A straight line.", "A parabola."],
     ... )
-    >>> figure.text
-    'Interactive figure (power, 2 positions): A power of x.'
+    >>> print(figure.text)
+    Interactive figure (power, 2 positions, mean height 0.421): A power of x.
+    1: A straight line.
+    2: A parabola.
     """
 
     html: str
@@ -111,7 +116,24 @@ def slider_figure(
         raise refuse(
             "size of the figure", len(html.encode()), f"at most {MOST_BYTES} bytes: fewer frames or points"
         )
-    return SliderFigure(html, f"Interactive figure ({_title(controls)}, {steps} positions): {alt}", payload)
+    return SliderFigure(
+        html, words("Interactive figure", f"mean height {_height(packed)}", payload, alt), payload
+    )
+
+
+def words(kind: str, mean: str, payload: dict[str, Any], alt: str) -> str:
+    """The figure as text; two runs that draw or say something else differ in it."""
+    title = " and ".join(control["label"] for control in payload["controls"])
+    head = f"{kind} ({title}, {len(payload['readout'])} positions, {mean}): {alt}"
+    names = product(*(control["values"] for control in reversed(payload["controls"])))
+    said = (f"{', '.join(reversed(at))}: {text}" for at, text in zip(names, payload["readout"], strict=True))
+    return "\n".join([head, *said])
+
+
+def _height(layers: Sequence[dict[str, Any]]) -> str:
+    """Mean over all that is inside the frame: two runs agree in three digits, two figures hardly ever."""
+    heights = [y for layer in layers for frame in layer["frames"] for y in frame[1::2] if y is not None]
+    return f"{np.mean(np.clip(heights, 0, Q)) / Q if heights else math.nan:.3f}"
 
 
 def positions(
@@ -188,10 +210,6 @@ def _quantise(name: str, frame: Any, boxes: "tuple[svg.Axis, svg.Axis]", kind: s
 def _grid(values: npt.NDArray[np.float64], axis: "svg.Axis") -> npt.NDArray[np.float64]:
     share = axis.share(values)
     return np.asarray(np.clip(np.round(share * Q), -_REACH * Q, (_REACH + 1) * Q))
-
-
-def _title(controls: list[dict[str, Any]]) -> str:
-    return " and ".join(control["label"] for control in controls)
 
 
 def _identity(*parts: Any) -> str:
