@@ -31,6 +31,7 @@ from rfcore.diffusion.guidance import (
     guided_moments,
     tilted_classes,
 )
+from rfcore.diffusion.guided_density import guided_density
 from rfcore.diffusion.memorization import (
     Estimate,
     MemorizedFraction,
@@ -79,6 +80,7 @@ __all__ = [
     "forward",
     "gaussian_collapse_time",
     "guided_classes",
+    "guided_density",
     "guided_moments",
     "information",
     "memorized_fraction",

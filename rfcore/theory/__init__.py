@@ -43,6 +43,7 @@ from rfcore.theory.quantiles import quantiles
 from rfcore.theory.resolvent import Resolvent, density, resolvent
 from rfcore.theory.ridge import OptimalRidge, optimal_ridge, ridge_slope
 from rfcore.theory.shares import Share, shares
+from rfcore.theory.sharing import Sharing, sharing
 from rfcore.theory.stochastic import critical_batch
 from rfcore.theory.support import Atom, Bulk, Support, support
 from rfcore.theory.timescales import Timescales, timescales
@@ -74,6 +75,7 @@ __all__ = [
     "Saddle",
     "Semicircle",
     "Share",
+    "Sharing",
     "SpectralRule",
     "StoppedSampler",
     "Support",
@@ -123,6 +125,7 @@ __all__ = [
     "scale_curves",
     "semicircle",
     "shares",
+    "sharing",
     "solve_pencil",
     "spectral_rule",
     "split_agreement",
