@@ -32,6 +32,7 @@ EVERYWHERE = {
     "seed",
     "device",
     "features",
+    "how",
     "x",
     "ax",
     "color",

@@ -158,7 +158,7 @@ def test_gap_at_the_end_falls_with_n_and_rises_with_p() -> None:
     )
     assert np.all(np.diff(gap, axis=0) > 0) and np.all(np.diff(gap, axis=1) < 0)
     for p, n in ((2, 2), (2, 32), (32, 2)):
-        drawn = rf.simulation.minimizer(rf.RandomFeatureModel(p, n, 0.1), 20, 0, "gaussian").gap
+        drawn = rf.simulation.minimizer(rf.RandomFeatureModel(p, n, 0.1), 20, 0, features="gaussian").gap
         assert drawn == pytest.approx(gap[sizes.index(p), sizes.index(n)], rel=0.25, abs=0.02)
 
 
@@ -200,7 +200,9 @@ def test_latent_dimension_decides_the_end_of_training() -> None:
     for fraction in (0.25, 0.5):
         model = rf.RandomFeatureModel(16, 4, 0.1, rf.Covariance.low_rank(fraction))
         ends = rf.theory.minimizer(model)
-        drawn = np.mean([rf.simulation.minimizer(model, 40, seed, "gaussian").test for seed in range(3)])
+        drawn = np.mean(
+            [rf.simulation.minimizer(model, 40, seed, features="gaussian").test for seed in range(3)]
+        )
         assert drawn == pytest.approx(ends.test, rel=0.15)
     thin = rf.theory.minimizer(rf.RandomFeatureModel(16, 4, 0.1, rf.Covariance.low_rank(0.05)))
     assert thin.test < rf.theory.minimizer(rf.RandomFeatureModel(16, 4, 0.1)).test

@@ -119,7 +119,7 @@ def test_theory_is_the_limit_of_drawn_matrices(draws, ridge):
     question = at_share(replace(MODEL, psi_p=3, noise_draws=draws, ridge=ridge), 0.4, momentum=0.8)
     steps = np.array([3, 30, 300, 3000])
     line = rf.theory.loss_curves(question, steps)
-    runs = [rf.simulation.loss_curves(question, steps, 100, k, "gaussian") for k in range(4)]
+    runs = [rf.simulation.loss_curves(question, steps, 100, k, features="gaussian") for k in range(4)]
     for name in ("train", "test", "empirical"):
         mean = np.mean([getattr(run, name) for run in runs], axis=0)
         np.testing.assert_allclose(mean, getattr(line, name), rtol=0.015)

@@ -202,7 +202,7 @@ REFUSED: list[Callable[[], Any]] = [
     lambda: rf.simulation.scale_curves(scaled(), [-1.0], 20, 0),
     lambda: rf.simulation.scale_curves(scaled(), [1.0], 20, 0, x=np.ones((40, 20))),
     lambda: rf.simulation.loss_curves(
-        scaled(), [1.0], 20, 0, "gaussian", x=np.ones((40, 20)), x_test=np.ones((4, 20))
+        scaled(), [1.0], 20, 0, features="gaussian", x=np.ones((40, 20)), x_test=np.ones((4, 20))
     ),
     lambda: rf.theory.scale_curves(scaled(), [1.0]).grouped([0.5, 0.6]),
 ]

@@ -153,7 +153,7 @@ def test_one_frozen_draw_memorises_no_points() -> None:
     """m = 1, d << n: fresh noise costs more on a training point than on a new one."""
     model = ask(40, 4, 1)
     line = minimizer(model)
-    runs = [rf.simulation.minimizer(model, 32, seed, "gaussian") for seed in range(3)]
+    runs = [rf.simulation.minimizer(model, 32, seed, features="gaussian") for seed in range(3)]
     assert line.empirical - line.test == pytest.approx(
         float(np.mean([run.empirical - run.test for run in runs])), abs=0.02
     )
@@ -226,7 +226,7 @@ def test_peak_grows_as_the_inverse_root_of_the_ridge() -> None:
 @pytest.mark.parametrize(("m", "ridge"), [(1, 0.0), (2, 1e-3), (math.inf, 0.0)])
 def test_minimizer_against_networks(m: float, ridge: float) -> None:
     model, d = ask(5, 3, m, ridge), 64
-    runs = [rf.simulation.minimizer(model, d, seed, "gaussian") for seed in range(4)]
+    runs = [rf.simulation.minimizer(model, d, seed, features="gaussian") for seed in range(4)]
     line = minimizer(model)
     for name in ("train", "test", "empirical"):
         values = np.array([getattr(run, name) for run in runs])

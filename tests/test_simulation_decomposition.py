@@ -80,7 +80,7 @@ def test_optimal_ridge_is_that_of_the_limit():
     for changes in ({}, {"noise_draws": math.inf}, {"noise_draws": 1, "psi_p": 1.0}):
         model = dataclasses.replace(BASE, **changes)
         exact = rf.theory.optimal_ridge(rf.simulation.realized(model, 64))
-        found = rf.simulation.optimal_ridge(model, 64, 8, 0, "gaussian")
+        found = rf.simulation.optimal_ridge(model, 64, 8, 0, features="gaussian")
         assert abs(found.ridge - exact.ridge) < 4 * found.standard_error + 0.5 * exact.ridge / 64
         error = found.minimizer.standard_error.test
         assert abs(found.minimizer.test - exact.minimizer.test) < 4 * error + 0.5 / 64
@@ -100,7 +100,7 @@ def test_optimal_ridge_minimises_the_mean_of_the_drawn_losses():
 
 
 def test_standard_errors_of_the_ridge_are_the_spread_between_repetitions():
-    runs = [rf.simulation.optimal_ridge(BASE, 24, 4, 10 * k, "gaussian") for k in range(40)]
+    runs = [rf.simulation.optimal_ridge(BASE, 24, 4, 10 * k, features="gaussian") for k in range(40)]
     claimed = math.sqrt(np.mean([run.standard_error**2 for run in runs]))
     assert 0.6 < np.std([run.ridge for run in runs], ddof=1) / claimed < 1.5
 

@@ -217,7 +217,7 @@ def test_the_true_network_reaches_the_limit_at_order_one_over_d():
 
 
 def test_the_gaussian_twin_reaches_the_limit():
-    twins = [rf.simulation.loss_curves(model(), TAU, 100, s, "gaussian").test for s in range(24)]
+    twins = [rf.simulation.loss_curves(model(), TAU, 100, s, features="gaussian").test for s in range(24)]
     error = np.std(twins, axis=0, ddof=1) / math.sqrt(24)
     assert np.all(error < 1e-3)
     assert np.all(np.abs(np.mean(twins, axis=0) - LIMIT) < 4 * error + 1e-3)
@@ -225,7 +225,7 @@ def test_the_gaussian_twin_reaches_the_limit():
 
 def test_one_noise_draw_overfits_as_the_limit_says():
     m = model(noise_draws=1)
-    runs = [rf.simulation.loss_curves(m, TAU, 160, s, "gaussian") for s in range(6)]
+    runs = [rf.simulation.loss_curves(m, TAU, 160, s, features="gaussian") for s in range(6)]
     for name, want in (("test", LIMIT_ONE_DRAW), ("empirical", EMPIRICAL_ONE_DRAW)):
         values = np.array([getattr(run, name) for run in runs])
         error = values.std(axis=0, ddof=1) / math.sqrt(len(runs))

@@ -40,7 +40,8 @@ def parameters(node: ast.FunctionDef) -> list[tuple[str, str]]:
         found.append(("*", ""))
     found += [described(arg, d) for arg, d in zip(a.kwonlyargs, a.kw_defaults, strict=True)]
     if a.kwarg:
-        found.append((f"**{a.kwarg.arg}", a.kwarg.arg))
+        kind = short(a.kwarg.annotation).removeprefix("Unpack[").removesuffix("]")
+        found.append((f"**{a.kwarg.arg}: {kind}" if kind != "Any" else f"**{a.kwarg.arg}", a.kwarg.arg))
     return [(text, name) for text, name in found if name not in ("self", "cls")]
 
 
@@ -63,8 +64,10 @@ def call(name: str, arguments: list[str], returns: str, width: int = 66) -> str:
 
 
 def fields(node: ast.ClassDef) -> list[tuple[str, str]]:
-    """The fields of a dataclass, or what the constructor of another class takes."""
-    if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
+    """The fields of a dataclass or of a TypedDict, or what the constructor of another class takes."""
+    if any("dataclass" in ast.unparse(d) for d in node.decorator_list) or "TypedDict" in map(
+        ast.unparse, node.bases
+    ):
         found = []
         for item in node.body:
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):

@@ -108,11 +108,12 @@ def measure(s: Setting, seed: int) -> tuple[Array, Array]:
     """All quantities of one draw, and their numerical errors."""
     moments = rf.simulation.moments(s.model(), s.d, seed, s.features)
     flow = dynamics.flow(moments)
-    times = np.append(TAU, math.inf)
     values, errors = [], []
     for ridge in RIDGES:  # one eigendecomposition for both
-        *losses, error = dynamics._losses(dataclasses.replace(flow, ridge=ridge), times)
-        values += losses
+        ridged = dataclasses.replace(flow, ridge=ridge)
+        curves, end = dynamics.curves(ridged, TAU), dynamics.end(ridged)
+        values += [np.append(getattr(curves, loss), getattr(end, loss)) for loss in LOSSES]
+        error = np.append(curves.error, end.error)
         errors += [error, error, error, error / moments.delta]
     eigenvalues = flow.eigenvalues.numpy()
     spectrum = [

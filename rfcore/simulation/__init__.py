@@ -31,6 +31,7 @@ from rfcore.simulation.linear_maps import (
     split_agreement,
     variance_factors,
 )
+from rfcore.simulation.options import DrawOptions, SetOptions
 from rfcore.simulation.partition import log_partition
 from rfcore.simulation.pencil import DrawnPencil, draw_pencil
 from rfcore.simulation.ridge import optimal_ridge
@@ -41,9 +42,11 @@ from rfcore.simulation.verbs import kl, loss_curves, minimizer, mode_curves, rea
 
 __all__ = [
     "AdamRun",
+    "DrawOptions",
     "DrawnPencil",
     "Estimate",
     "Moments",
+    "SetOptions",
     "Spectrum",
     "TraceEstimate",
     "adam",

@@ -120,10 +120,13 @@ def losses(moments: Moments, A: Tensor) -> tuple[float, float]:
 
 def loss_curves(moments: Moments, tau: npt.ArrayLike, ridge: float = 0.0) -> LossCurves:
     """All losses at times tau (any shape, finite, >= 0)."""
+    return curves(flow(moments, ridge), tau)
+
+
+def curves(f: Flow, tau: npt.ArrayLike) -> LossCurves:
+    """The same from moments that are diagonalised already."""
     times = _times(tau)
-    train, test, empirical, score, error = (
-        values.reshape(times.shape) for values in _losses(flow(moments, ridge), times.ravel())
-    )
+    train, test, empirical, score, error = (v.reshape(times.shape) for v in _losses(f, times.ravel()))
     return LossCurves(times, train, test, empirical, score, error)
 
 

@@ -73,14 +73,7 @@ def moments(
 ) -> Moments:
     """Draw a network and data at dimension d, and return all its matrices.
 
-    Parameters
-    ----------
-    features : "nonlinear", the true network, or "gaussian", its Gaussian equivalent
-        phi = e^-t a M x + v omega_nu + b M xi + s omega_nu,j
-    device : any torch device; the random numbers do not depend on it
-    x, x_test : (n, d) training points and (N, d) test points, both or neither; the population
-        average is then the mean over the test points (with exact noise).  Without them the data are
-        Gaussian and the population matrices exact.
+    features, device, x, x_test : see :class:`DrawOptions`
 
     Raises ValueError for sizes that do not fit, and as :func:`rfcore.simulation.noise.average`.
 

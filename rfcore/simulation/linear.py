@@ -1,6 +1,7 @@
 """Losses and divergences of linear denoisers trained on drawn data, averaged over training sets."""
 
 import math
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -10,33 +11,22 @@ from rfcore.answers import LossCurves, Minimizer
 from rfcore.checks import Array, finite_array, refuse, whole
 from rfcore.model import LinearModel
 from rfcore.simulation.linear_draws import Batch, Population, batches, population, round_off, standard_error
+from rfcore.simulation.options import SetOptions
 from rfcore.simulation.setting import Tensor
 from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory.linear import KL, lowest_loss
 
 
 def loss_curves(
-    model: LinearModel,
-    tau: npt.ArrayLike,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
+    model: LinearModel, tau: npt.ArrayLike, d: int, draws: int, seed: int, **how: Unpack[SetOptions]
 ) -> LossCurves:
     """Losses during gradient flow from W = 0, mean over ``draws`` training sets of n = round(d/gamma).
 
     test = 1 - 2 sqrt b tr h(S) + tr[(a C + b) h(S)^2], h(x) = sqrt b (1 - exp(-m tau))/m, m = a (x + c), with
     C the second moment of test points (Sigma, or that of the points left out) and C = S for the train loss.
 
-    Parameters
-    ----------
     tau : times >= 0 of any shape
-    x : data set (N, d) to take training sets from, in place of Gaussian data; the covariance of the question
-        is then not used (``realized(model, d, x)`` holds that of x), and the score error is nan
-    mean : "known", S = (1/n) sum (x - mu)(x - mu)^T, what the theory speaks of; "fitted", the mean of the
-        training set takes the place of mu, a change of relative order 1/n: S has n - 1 degrees of freedom
+    how : :class:`SetOptions`; with a data set x the score error is nan
 
     ``error`` estimates round-off; ``standard_error`` holds the standard errors over draws (nan for one).
     Raises ValueError for sizes that do not fit and times that are negative or not finite.
@@ -44,7 +34,7 @@ def loss_curves(
     times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "numbers >= 0")
-    train, test, score, error = _losses(model, times.ravel(), d, draws, seed, device, x, mean)
+    train, test, score, error = _losses(model, times.ravel(), d, draws, seed, **how)
     centre = [values.mean(axis=0).reshape(times.shape) for values in (train, test, score)]
     spread = [standard_error(values).reshape(times.shape) for values in (train, test, score)]
     zero = np.zeros(times.shape)
@@ -52,32 +42,16 @@ def loss_curves(
     return LossCurves(times, centre[0], centre[1], centre[0], centre[2], error.reshape(times.shape), errors)
 
 
-def minimizer(
-    model: LinearModel,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
-) -> Minimizer:
+def minimizer(model: LinearModel, d: int, draws: int, seed: int, **how: Unpack[SetOptions]) -> Minimizer:
     """Losses of W = (sqrt b/a)(S + c)^-1, mean over training sets; parameters as in :func:`loss_curves`."""
-    train, test, score, error = _losses(model, np.array([math.inf]), d, draws, seed, device, x, mean)
+    train, test, score, error = _losses(model, np.array([math.inf]), d, draws, seed, **how)
     centre = [float(values.mean()) for values in (train, test, score)]
     spread = [float(standard_error(values)[0]) for values in (train, test, score)]
     errors = Minimizer(spread[0], spread[1], spread[0], spread[2], 0.0)
     return Minimizer(centre[0], centre[1], centre[0], centre[2], float(error[0]), errors)
 
 
-def kl(
-    model: LinearModel,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
-) -> KL:
+def kl(model: LinearModel, d: int, draws: int, seed: int, **how: Unpack[SetOptions]) -> KL:
     """KL divergences per dimension of N(mu_0, S + c) and N(mu, Sigma), mean over training sets.
 
     mu_0 = mu for a known mean, else the mean of the training set.  With ``x``, mu and Sigma are mean and
@@ -91,9 +65,9 @@ def kl(
     >>> abs(measured - rf.theory.kl(model).generated_to_data) < 0.02
     True
     """
-    if x is None:
+    if how.get("x") is None:
         gaussian_only(model)
-    p = population(model, d, device, x, mean)
+    p = population(model, d, **how)
     if np.any(p.spectrum == 0):
         return KL(math.inf, math.inf)
     spectrum = torch.as_tensor(p.spectrum, device=p.device)
@@ -117,17 +91,10 @@ def kl(
 
 
 def _losses(
-    model: LinearModel,
-    tau: Array,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str,
-    x: npt.ArrayLike | None,
-    mean: str,
+    model: LinearModel, tau: Array, d: int, draws: int, seed: int, **how: Unpack[SetOptions]
 ) -> tuple[Array, Array, Array, Array]:
     """Train, test and score error of each draw (draws, T), and the round-off (T,)."""
-    p = population(model, d, device, x, mean)
+    p = population(model, d, **how)
     parts = [
         _batch_losses(p, b, tau) for b in batches(p, whole("draws", draws), whole("seed", seed, least=0))
     ]

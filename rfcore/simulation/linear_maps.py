@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from rfcore.simulation.linear_draws import (
     population,
     standard_error,
 )
+from rfcore.simulation.options import SetOptions
 from rfcore.simulation.setting import Tensor
 from rfcore.theory.linear_maps import MapMoments, map_interval, power
 from rfcore.theory.linear_variance import VarianceFactors, coordinates
@@ -42,13 +44,7 @@ class Estimate(float):
 
 
 def denoiser_moments(
-    model: LinearModel,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
+    model: LinearModel, d: int, draws: int, seed: int, **how: Unpack[SetOptions]
 ) -> MapMoments:
     """Mean and variance of the denoiser S (S + c)^-1 over ``draws`` >= 2 training sets of n = round(d/gamma).
 
@@ -65,7 +61,7 @@ def denoiser_moments(
     >>> bool(abs(moments.mean[0] - rf.theory.denoiser_moments(model).mean[0]) < 0.02)
     True
     """
-    p = population(model, d, device, x, mean)
+    p = population(model, d, **how)
     return _moments(p, lambda v: v / (v + p.model.c), draws, seed)
 
 
@@ -77,9 +73,7 @@ def sampling_map_moments(
     d: int,
     draws: int,
     seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
+    **how: Unpack[SetOptions],
 ) -> MapMoments:
     """Mean and variance of ((S + s_0)/(S + T))^(1/2), T = start, s_0 = end; T = inf means (S + s_0)^(1/2).
 
@@ -92,20 +86,12 @@ def sampling_map_moments(
     >>> rf.simulation.sampling_map_moments(model, 100.0, 0.01, d=16, draws=4, seed=0).mean.shape
     (1,)
     """
-    p = population(model, d, device, x, mean)
+    p = population(model, d, **how)
     return _moments(p, _sampling_filter(model, start_variance, end_variance), draws, seed)
 
 
 def power_moments(
-    model: LinearModel,
-    alpha: float,
-    *,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
+    model: LinearModel, alpha: float, *, d: int, draws: int, seed: int, **how: Unpack[SetOptions]
 ) -> MapMoments:
     """Mean and variance of S^alpha, 0 < alpha < 1; answer and parameters as in :func:`denoiser_moments`.
 
@@ -117,7 +103,7 @@ def power_moments(
     True
     """
     exponent = power(alpha)
-    return _moments(population(model, d, device, x, mean), lambda v: v**exponent, draws, seed)
+    return _moments(population(model, d, **how), lambda v: v**exponent, draws, seed)
 
 
 def generated_covariance(
@@ -128,9 +114,7 @@ def generated_covariance(
     d: int,
     draws: int,
     seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
+    **how: Unpack[SetOptions],
 ) -> MapMoments:
     """Mean and variance of the covariance T f(S)^2 of the samples of one model, f the sampling map.
 
@@ -145,7 +129,7 @@ def generated_covariance(
     """
     f, start = _sampling_filter(model, start_variance, end_variance), float(start_variance)
     scale = 1.0 if math.isinf(start) else start
-    return _moments(population(model, d, device, x, mean), lambda v: scale * f(v) ** 2, draws, seed)
+    return _moments(population(model, d, **how), lambda v: scale * f(v) ** 2, draws, seed)
 
 
 def variance_factors(
@@ -199,9 +183,7 @@ def split_agreement(
     d: int,
     draws: int,
     seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
+    **how: Unpack[SetOptions],
 ) -> Estimate:
     """Correlation of samples from two models trained on disjoint sets of n and started from the same noise.
 
@@ -215,7 +197,7 @@ def split_agreement(
     >>> abs(measured - rf.theory.split_agreement(model, math.inf)) < 0.02
     True
     """
-    p, f = population(model, d, device, x, mean), _sampling_filter(model, start_variance, end_variance)
+    p, f = population(model, d, **how), _sampling_filter(model, start_variance, end_variance)
     rows = []
     for b in batches(p, 2 * whole("draws", draws), whole("seed", seed, least=0), disjoint=2):
         scale = f(b.values)

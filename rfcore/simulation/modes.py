@@ -1,6 +1,7 @@
 """Gradient flow mode by mode, measured: one draw of a network, or many training sets of a linear denoiser."""
 
 import math
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from rfcore.simulation.linear_draws import (
     standard_error,
 )
 from rfcore.simulation.linear_flow import in_modes
+from rfcore.simulation.options import DrawOptions
 from rfcore.simulation.setting import Tensor, tensor
 from rfcore.theory.modes import flow_times
 
@@ -30,11 +32,8 @@ def random_feature_modes(
     tau: npt.ArrayLike,
     d: int,
     seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
     basis: npt.ArrayLike | None = None,
+    **how: Unpack[DrawOptions],
 ) -> ModeCurves:
     """One draw of a network at dimension d, resolved along directions of the data.
 
@@ -49,8 +48,8 @@ def random_feature_modes(
     times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "numbers >= 0")
-    m = moments(model, d, seed, features, device, x, x_test)
-    directions, lam, share = _directions(model, d, device, x_test, basis)
+    m = moments(model, d, seed, **how)
+    directions, lam, share = _directions(model, d, how.get("device", "cpu"), how.get("x_test"), basis)
     f, c = flow(m, model.ridge), model.constants
     g = filters(f, times.ravel())
     own, first = f.projected @ directions, f.basis.T @ m.Vt @ directions

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from rfcore.descent import Descent, whole_steps
 from rfcore.simulation.dynamics import Flow, filtered, flow
 from rfcore.simulation.features import Moments, draws, moments, sample_parts
 from rfcore.simulation.noise import pointwise
+from rfcore.simulation.options import DrawOptions
 from rfcore.simulation.setting import Setting, Tensor, setting, tensor
 
 Array = npt.NDArray[np.float64]
@@ -20,14 +22,7 @@ Rows = Callable[[np.random.Generator, int], tuple[Tensor, Tensor]]
 
 
 def loss_curves(
-    question: Descent,
-    steps: npt.ArrayLike,
-    d: int,
-    seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
+    question: Descent, steps: npt.ArrayLike, d: int, seed: int, **how: Unpack[DrawOptions]
 ) -> LossCurves:
     """Losses after ``steps`` steps (any shape) of one draw at dimension d; arguments as in ``moments``.
 
@@ -39,8 +34,8 @@ def loss_curves(
     Raises ValueError for steps that are no whole numbers >= 0, and for a batch below one row.
     """
     k = whole_steps(steps)
-    s = setting(question.model, d, seed, features, device, x, x_test)
-    m = moments(question.model, d, seed, features, device, x, x_test)
+    s = setting(question.model, d, seed, **how)
+    m = moments(question.model, d, seed, **how)
     if question.batch == math.inf:
         f = flow(m, question.model.ridge)
         g, reach = _filters(question, f, k.ravel())

@@ -2,9 +2,9 @@
 
 import dataclasses
 import math
+from typing import Unpack
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import brentq
 
@@ -14,20 +14,14 @@ from rfcore.model import RandomFeatureModel
 from rfcore.progress import progress
 from rfcore.simulation.dynamics import Flow, end, flow
 from rfcore.simulation.features import moments
+from rfcore.simulation.options import DrawOptions
 from rfcore.theory.ridge import DECADES, PER_DECADE, OptimalRidge
 
 NEAR = 1e-3  # step in log mu for the curvature at the optimum
 
 
 def optimal_ridge(
-    model: RandomFeatureModel,
-    d: int,
-    draws: int,
-    seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
+    model: RandomFeatureModel, d: int, draws: int, seed: int, **how: Unpack[DrawOptions]
 ) -> OptimalRidge:
     """Minimise over mu >= 0 the test loss averaged over the draws seed, seed + 1, ... at dimension d.
 
@@ -35,7 +29,7 @@ def optimal_ridge(
     the valley, a root of the mean derivative its bottom.  The ridge of the question itself is ignored.
 
     ``standard_error`` of the ridge (first order) and of ``minimizer``: over draws, nan for one draw.
-    x, x_test : training points (n, d) and test points (N, d) in place of Gaussian data
+    how : :class:`DrawOptions`
 
     Raises ValueError as :func:`rfcore.simulation.moments`.  Source: chapter 10 of the book.
 
@@ -44,10 +38,7 @@ def optimal_ridge(
     (True, True)
     """
     first, count = whole("seed", seed, least=0), whole("draws", draws)
-    flows = [
-        flow(moments(model, d, k, features, device, x, x_test))
-        for k in progress(range(first, first + count), "Draws")
-    ]
+    flows = [flow(moments(model, d, k, **how)) for k in progress(range(first, first + count), "Draws")]
     top = 10 * max(float(f.eigenvalues[-1]) for f in flows)
     grid = np.append(0.0, np.geomspace(top * 10.0**-DECADES, top, DECADES * PER_DECADE + 1))
     k = int(np.argmin(np.mean([_test(f, grid)[0] for f in flows], axis=0)))

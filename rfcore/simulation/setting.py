@@ -80,30 +80,29 @@ def setting(
     if x is None:
         if x_test is not None:
             raise ValueError("x_test is given but x is None, which is not allowed: give both or neither")
-        data = np.random.default_rng(streams[1]).standard_normal((n, d)) * np.sqrt(spectrum)
-        atom = np.zeros(n, dtype=np.int64)
-        if model.scale is not None:
-            atom = model.scale.draw_atoms(n, np.random.default_rng(streams[4]))
-            data *= np.sqrt(model.scale.values[atom])[:, None]
+        data, atom = _gaussian(model, spectrum, n, streams[1], streams[4])
+    elif model.scale is not None and features == "gaussian":
+        raise ValueError("x is given, which is not allowed: the Gaussian twin of a scale law draws its data")
     else:
-        if model.scale is not None and features == "gaussian":
-            raise ValueError(
-                "x is given, which is not allowed: the Gaussian twin of a scale law draws its data"
-            )
-        atom = None
-        data = _points("x", x, n, d)
+        data, atom = _points("x", x, n, d), None
     test = None if x_test is None else tensor(_points("x_test", x_test, None, d), device)
-    return Setting(
-        model,
-        features,
-        tensor(first_layer, device),
-        tensor(data, device),
-        test,
-        tensor(spectrum, device),
-        streams[2],
-        streams[3],
-        atom,
-    )
+    layer, points, levels = (tensor(array, device) for array in (first_layer, data, spectrum))
+    return Setting(model, features, layer, points, test, levels, streams[2], streams[3], atom)
+
+
+def _gaussian(
+    model: RandomFeatureModel,
+    spectrum: Array,
+    n: int,
+    samples: np.random.SeedSequence,
+    scales: np.random.SeedSequence,
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Gaussian data (n, d) of the law of scales, and which scale each sample has, (n,)."""
+    data = np.random.default_rng(samples).standard_normal((n, spectrum.size)) * np.sqrt(spectrum)
+    if model.scale is None:
+        return data, np.zeros(n, dtype=np.int64)
+    atom = model.scale.draw_atoms(n, np.random.default_rng(scales))
+    return data * np.sqrt(model.scale.values[atom])[:, None], atom
 
 
 def available(device: str) -> None:

@@ -1,7 +1,7 @@
 """The verbs that answer more than one kind of question."""
 
 import dataclasses
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import numpy.typing as npt
 
@@ -14,6 +14,7 @@ from rfcore.simulation import conditional, dynamics, linear, optimizers
 from rfcore.simulation.features import moments
 from rfcore.simulation.linear_draws import population
 from rfcore.simulation.modes import linear_modes, random_feature_modes
+from rfcore.simulation.options import DrawOptions, SetOptions
 from rfcore.simulation.setting import sizes
 from rfcore.theory.linear import KL
 
@@ -57,36 +58,11 @@ def realized(
 
 @overload
 def loss_curves(
-    model: RandomFeatureModel,
-    tau: npt.ArrayLike,
-    d: int,
-    seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
+    model: RandomFeatureModel | Descent, tau: npt.ArrayLike, d: int, seed: int, **how: Unpack[DrawOptions]
 ) -> LossCurves: ...
 @overload
 def loss_curves(
-    model: LinearModel,
-    tau: npt.ArrayLike,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
-) -> LossCurves: ...
-@overload
-def loss_curves(
-    model: Descent,
-    tau: npt.ArrayLike,
-    d: int,
-    seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
+    model: LinearModel, tau: npt.ArrayLike, d: int, draws: int, seed: int, **how: Unpack[SetOptions]
 ) -> LossCurves: ...
 @overload
 def loss_curves(
@@ -97,12 +73,10 @@ def loss_curves(
 ) -> LossCurves:
     """Losses at the times tau of gradient flow, at dimension d.
 
-    RandomFeatureModel, ``loss_curves(model, tau, d, seed, features="nonlinear", device="cpu", x=None,
-    x_test=None)``: one draw, dA/dtau = -d^2 grad L; x, x_test are training points (n, d) and test points
-    (N, d) in place of Gaussian data.
+    RandomFeatureModel: one draw, dA/dtau = -d^2 grad L; its network and data as in :class:`DrawOptions`.
 
-    LinearModel, ``loss_curves(model, tau, d, draws, seed, device="cpu", x=None, mean="known")``: mean over
-    training sets, see :func:`rfcore.simulation.linear.loss_curves`.
+    LinearModel: mean over ``draws`` training sets as in :class:`SetOptions`, see
+    :func:`rfcore.simulation.linear.loss_curves`.
 
     Descent: one draw as for a RandomFeatureModel, tau are numbers of steps, see
     :func:`rfcore.simulation.optimizers.loss_curves`.
@@ -126,37 +100,22 @@ def loss_curves(
         return linear.loss_curves(model, tau, *args, **kwargs)
     if isinstance(model, Descent):
         return optimizers.loss_curves(model, tau, *args, **kwargs)
+    if not isinstance(model, RandomFeatureModel):
+        raise refuse("model", model, KNOWN)
     return _random_feature_curves(model, tau, *args, **kwargs)
 
 
 @overload
-def minimizer(
-    model: RandomFeatureModel,
-    d: int,
-    seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
-) -> Minimizer: ...
+def minimizer(model: RandomFeatureModel, d: int, seed: int, **how: Unpack[DrawOptions]) -> Minimizer: ...
 @overload
-def minimizer(
-    model: LinearModel,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
-) -> Minimizer: ...
+def minimizer(model: LinearModel, d: int, draws: int, seed: int, **how: Unpack[SetOptions]) -> Minimizer: ...
 @overload
 def minimizer(model: ConditionalModel, d: int, *args: Any, **kwargs: Any) -> Minimizer: ...
 def minimizer(model: Question | ConditionalModel, *args: Any, **kwargs: Any) -> Minimizer:
     """The losses at tau = infinity, at dimension d.
 
-    RandomFeatureModel, ``minimizer(model, d, seed, features="nonlinear", device="cpu", x=None,
-    x_test=None)``: one draw.  LinearModel, ``minimizer(model, d, draws, seed, device="cpu", x=None,
-    mean="known")``: mean over training sets, see :func:`rfcore.simulation.linear.minimizer`.
+    RandomFeatureModel: one draw, as in :class:`DrawOptions`.  LinearModel: mean over training sets as in
+    :class:`SetOptions`, see :func:`rfcore.simulation.linear.minimizer`.
 
     ConditionalModel: means over classes, see :func:`rfcore.simulation.conditional.class_minimizers`.
 
@@ -172,19 +131,13 @@ def minimizer(model: Question | ConditionalModel, *args: Any, **kwargs: Any) -> 
         return conditional.minimizer(model, *args, **kwargs)
     if isinstance(model, LinearModel):
         return linear.minimizer(model, *args, **kwargs)
+    if not isinstance(model, RandomFeatureModel):
+        raise refuse("model", model, KNOWN)
     return _random_feature_minimizer(model, *args, **kwargs)
 
 
 @overload
-def kl(
-    model: LinearModel,
-    d: int,
-    draws: int,
-    seed: int,
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    mean: str = "known",
-) -> KL: ...
+def kl(model: LinearModel, d: int, draws: int, seed: int, **how: Unpack[SetOptions]) -> KL: ...
 @overload
 def kl(model: ConditionalModel, d: int, *args: Any, **kwargs: Any) -> KL: ...
 def kl(model: LinearModel | ConditionalModel, *args: Any, **kwargs: Any) -> KL:
@@ -211,11 +164,8 @@ def mode_curves(
     tau: npt.ArrayLike,
     d: int,
     seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
     basis: npt.ArrayLike | None = None,
+    **how: Unpack[DrawOptions],
 ) -> ModeCurves: ...
 @overload
 def mode_curves(
@@ -230,7 +180,8 @@ def mode_curves(
 def mode_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) -> ModeCurves:
     """Response, train and test loss of each mode at training times tau, at dimension d.
 
-    RandomFeatureModel: :func:`rfcore.simulation.modes.random_feature_modes`, one draw; LinearModel:
+    RandomFeatureModel: :func:`rfcore.simulation.modes.random_feature_modes`, one draw as in
+    :class:`DrawOptions`; LinearModel:
     :func:`rfcore.simulation.modes.linear_modes`, mean over training sets.
 
     Raises ValueError for sizes that do not fit, negative times and nan.
@@ -247,29 +198,12 @@ def mode_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) 
 
 
 def _random_feature_curves(
-    model: RandomFeatureModel,
-    tau: npt.ArrayLike,
-    d: int,
-    seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
+    model: RandomFeatureModel, tau: npt.ArrayLike, d: int, seed: int, **how: Unpack[DrawOptions]
 ) -> LossCurves:
-    if not isinstance(model, RandomFeatureModel):
-        raise refuse("model", model, KNOWN)
-    return dynamics.loss_curves(moments(model, d, seed, features, device, x, x_test), tau, model.ridge)
+    return dynamics.loss_curves(moments(model, d, seed, **how), tau, model.ridge)
 
 
 def _random_feature_minimizer(
-    model: RandomFeatureModel,
-    d: int,
-    seed: int,
-    features: str = "nonlinear",
-    device: str = "cpu",
-    x: npt.ArrayLike | None = None,
-    x_test: npt.ArrayLike | None = None,
+    model: RandomFeatureModel, d: int, seed: int, **how: Unpack[DrawOptions]
 ) -> Minimizer:
-    if not isinstance(model, RandomFeatureModel):
-        raise refuse("model", model, KNOWN)
-    return dynamics.minimizer(moments(model, d, seed, features, device, x, x_test), model.ridge)
+    return dynamics.minimizer(moments(model, d, seed, **how), model.ridge)
