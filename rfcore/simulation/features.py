@@ -73,7 +73,9 @@ def moments(
 ) -> Moments:
     """Draw a network and data at dimension d, and return all its matrices.
 
-    features, device, x, x_test : see :class:`DrawOptions`
+    features : "nonlinear", the true network, or "gaussian", its Gaussian equivalent
+        phi = e^-t a M x + v omega_nu + b M xi + s omega_nu,j
+    device, x, x_test : see :class:`DrawOptions`
 
     Raises ValueError for sizes that do not fit, and as :func:`rfcore.simulation.noise.average`.
 

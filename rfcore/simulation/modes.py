@@ -32,6 +32,7 @@ def random_feature_modes(
     tau: npt.ArrayLike,
     d: int,
     seed: int,
+    features: str = "nonlinear",
     basis: npt.ArrayLike | None = None,
     **how: Unpack[DrawOptions],
 ) -> ModeCurves:
@@ -48,7 +49,7 @@ def random_feature_modes(
     times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "numbers >= 0")
-    m = moments(model, d, seed, **how)
+    m = moments(model, d, seed, features, **how)
     directions, lam, share = _directions(model, d, how.get("device", "cpu"), how.get("x_test"), basis)
     f, c = flow(m, model.ridge), model.constants
     g = filters(f, times.ravel())

@@ -22,7 +22,12 @@ Rows = Callable[[np.random.Generator, int], tuple[Tensor, Tensor]]
 
 
 def loss_curves(
-    question: Descent, steps: npt.ArrayLike, d: int, seed: int, **how: Unpack[DrawOptions]
+    question: Descent,
+    steps: npt.ArrayLike,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    **how: Unpack[DrawOptions],
 ) -> LossCurves:
     """Losses after ``steps`` steps (any shape) of one draw at dimension d; arguments as in ``moments``.
 
@@ -34,8 +39,8 @@ def loss_curves(
     Raises ValueError for steps that are no whole numbers >= 0, and for a batch below one row.
     """
     k = whole_steps(steps)
-    s = setting(question.model, d, seed, **how)
-    m = moments(question.model, d, seed, **how)
+    s = setting(question.model, d, seed, features, **how)
+    m = moments(question.model, d, seed, features, **how)
     if question.batch == math.inf:
         f = flow(m, question.model.ridge)
         g, reach = _filters(question, f, k.ravel())

@@ -6,21 +6,19 @@ import numpy.typing as npt
 
 
 class DrawOptions(TypedDict, total=False):
-    """How a network and its data are drawn: the options of the verbs that answer a RandomFeatureModel.
+    """Where, and on which data, a network is drawn: options of the verbs that answer a RandomFeatureModel.
 
-    features : "nonlinear" (where nothing is said), the true network, or "gaussian", its Gaussian equivalent
-        phi = e^-t a M x + v omega_nu + b M xi + s omega_nu,j
     device : any torch device, "cpu" where nothing is said; the random numbers do not depend on it
     x, x_test : (n, d) training points and (N, d) test points in place of Gaussian data, both or neither; the
         population average is then the mean over the test points (with exact noise)
 
-    >>> how = rf.simulation.DrawOptions(features="gaussian")
+    >>> x = rf.datasets.digits().x
+    >>> data = rf.simulation.DrawOptions(x=x[:128], x_test=x[128:])
     >>> model = rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)
-    >>> rf.simulation.loss_curves(model, [1.0, 100.0], d=16, seed=0, **how).train.shape
+    >>> rf.simulation.loss_curves(model, [1.0, 100.0], d=64, seed=0, **data).train.shape
     (2,)
     """
 
-    features: str
     device: str
     x: npt.ArrayLike | None
     x_test: npt.ArrayLike | None

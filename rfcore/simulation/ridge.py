@@ -21,7 +21,12 @@ NEAR = 1e-3  # step in log mu for the curvature at the optimum
 
 
 def optimal_ridge(
-    model: RandomFeatureModel, d: int, draws: int, seed: int, **how: Unpack[DrawOptions]
+    model: RandomFeatureModel,
+    d: int,
+    draws: int,
+    seed: int,
+    features: str = "nonlinear",
+    **how: Unpack[DrawOptions],
 ) -> OptimalRidge:
     """Minimise over mu >= 0 the test loss averaged over the draws seed, seed + 1, ... at dimension d.
 
@@ -38,7 +43,9 @@ def optimal_ridge(
     (True, True)
     """
     first, count = whole("seed", seed, least=0), whole("draws", draws)
-    flows = [flow(moments(model, d, k, **how)) for k in progress(range(first, first + count), "Draws")]
+    flows = [
+        flow(moments(model, d, k, features, **how)) for k in progress(range(first, first + count), "Draws")
+    ]
     top = 10 * max(float(f.eigenvalues[-1]) for f in flows)
     grid = np.append(0.0, np.geomspace(top * 10.0**-DECADES, top, DECADES * PER_DECADE + 1))
     k = int(np.argmin(np.mean([_test(f, grid)[0] for f in flows], axis=0)))

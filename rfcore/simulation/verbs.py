@@ -58,7 +58,12 @@ def realized(
 
 @overload
 def loss_curves(
-    model: RandomFeatureModel | Descent, tau: npt.ArrayLike, d: int, seed: int, **how: Unpack[DrawOptions]
+    model: RandomFeatureModel | Descent,
+    tau: npt.ArrayLike,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    **how: Unpack[DrawOptions],
 ) -> LossCurves: ...
 @overload
 def loss_curves(
@@ -106,7 +111,9 @@ def loss_curves(
 
 
 @overload
-def minimizer(model: RandomFeatureModel, d: int, seed: int, **how: Unpack[DrawOptions]) -> Minimizer: ...
+def minimizer(
+    model: RandomFeatureModel, d: int, seed: int, features: str = "nonlinear", **how: Unpack[DrawOptions]
+) -> Minimizer: ...
 @overload
 def minimizer(model: LinearModel, d: int, draws: int, seed: int, **how: Unpack[SetOptions]) -> Minimizer: ...
 @overload
@@ -164,6 +171,7 @@ def mode_curves(
     tau: npt.ArrayLike,
     d: int,
     seed: int,
+    features: str = "nonlinear",
     basis: npt.ArrayLike | None = None,
     **how: Unpack[DrawOptions],
 ) -> ModeCurves: ...
@@ -198,12 +206,17 @@ def mode_curves(model: Question, tau: npt.ArrayLike, *args: Any, **kwargs: Any) 
 
 
 def _random_feature_curves(
-    model: RandomFeatureModel, tau: npt.ArrayLike, d: int, seed: int, **how: Unpack[DrawOptions]
+    model: RandomFeatureModel,
+    tau: npt.ArrayLike,
+    d: int,
+    seed: int,
+    features: str = "nonlinear",
+    **how: Unpack[DrawOptions],
 ) -> LossCurves:
-    return dynamics.loss_curves(moments(model, d, seed, **how), tau, model.ridge)
+    return dynamics.loss_curves(moments(model, d, seed, features, **how), tau, model.ridge)
 
 
 def _random_feature_minimizer(
-    model: RandomFeatureModel, d: int, seed: int, **how: Unpack[DrawOptions]
+    model: RandomFeatureModel, d: int, seed: int, features: str = "nonlinear", **how: Unpack[DrawOptions]
 ) -> Minimizer:
-    return dynamics.minimizer(moments(model, d, seed, **how), model.ridge)
+    return dynamics.minimizer(moments(model, d, seed, features, **how), model.ridge)
