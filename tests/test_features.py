@@ -1,6 +1,7 @@
 """U and V of the true network against quadrature, closed forms and explicit draws."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -248,3 +249,13 @@ def test_nearly_parallel_rows_are_refused_rather_than_truncated():
 def test_bad_input_is_named(changes, named):
     with pytest.raises(ValueError, match=named):
         rf.simulation.moments(**{"model": model(), "d": 10, "seed": 0, **changes})
+
+
+def test_read_only_data_is_taken_without_a_warning_and_left_alone():
+    x = np.random.default_rng(0).standard_normal((20, 10))
+    x.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = setting(model(psi_n=2.0), 10, 0, x=x, x_test=x)
+    drawn.x.zero_()
+    assert np.all(x != 0)

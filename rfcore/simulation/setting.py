@@ -122,4 +122,5 @@ def _points(name: str, value: npt.ArrayLike, count: int | None, d: int) -> Array
 
 
 def tensor(array: Array, device: Any) -> Tensor:
-    return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
+    # A copy: data of the caller may be read-only, which torch has no word for.
+    return torch.tensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
