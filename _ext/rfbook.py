@@ -24,7 +24,15 @@ IMPORTS = re.compile(
     r".*?</pre></div>\n</div>\n</div>)"
 )
 FOLDED = r'<details class="rf-imports"><summary>Imports</summary>\1</details>'
-MEASURED = re.compile(r"(?m)^(measured [0-9.e+-]+)$")
+MEASURED = re.compile(r"(?m)^(measured [0-9.e+-]+\n)")
+PROJECT = {
+    "type": "javascript",
+    "javascript": "rfProject.button()",
+    "icon": "fas fa-person-chalkboard",
+    "text": "Project",
+    "tooltip": "Project as slides (p)",
+    "classes": "rf-project-button",
+}
 
 
 def drop_thebe(app: Sphinx, config: Any) -> None:
@@ -106,6 +114,8 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     if not body:
         return
     body = REPEATED_IDS.sub("", body).replace('<div role="list" class="citation-list">', CITATIONS)
+    # Folded cells: the name that is read out is the text that is seen.
+    body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     body = FORMULA.sub(lambda m: f'<span class="rf-nobr">{m[0]}</span>' if m[1] or m[3] else m[0], body)
     if CHAPTER.match(page):
         body = IMPORTS.sub(FOLDED, body, count=1)
@@ -113,8 +123,15 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     context["body"] = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
 
 
+def offer_slides(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """The button in the header of a chapter that shows it as slides; after the theme has made its own."""
+    if CHAPTER.match(page):
+        context["header_buttons"].insert(0, PROJECT)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", drop_thebe, priority=900)
     app.connect("config-inited", number_after_counting, priority=900)
     app.connect("html-page-context", polish)
+    app.connect("html-page-context", offer_slides, priority=900)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}
