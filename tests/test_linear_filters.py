@@ -164,6 +164,16 @@ def test_public_table_of_filters(n: int, oracle: float, stop: float, tau: float)
     np.testing.assert_allclose([curve.test, curve.train], [best.test, best.train], rtol=1e-9)
 
 
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 3.0])
+def test_stopping_never_helps_where_only_empty_directions_are_slow(gamma: float) -> None:
+    """Weak noise, n above the rank: the loss is flat to round-off long before it is least, at infinity."""
+    model = rf.LinearModel(gamma, 1e-8, rf.Covariance.low_rank(0.3))
+    best, end = rf.theory.optimal_stopping(model), rf.theory.minimizer(model)
+    assert best.tau == math.inf and best.residual == 0
+    assert best.test == pytest.approx(end.test, abs=1e-14)
+    assert best.train == pytest.approx(end.train, abs=1e-14)
+
+
 def test_mode_curves_end_in_the_mean_denoiser() -> None:
     for model in (ask(40, 0.2), ask(90, 0.2, 0.3)):
         curves = rf.theory.mode_curves(model, [[0.0, 1e-6], [2.0, math.inf]])

@@ -130,13 +130,17 @@ def best_time(model: LinearModel, x: Floats, weight: Floats, energy: Floats, err
         return 2 * b * tau * float(weight @ (rest * (level * (1 - rest) / m - 1)))
 
     low, high = 1e-2 / float(m.max()), 40 / float(m.min())
-    grid = np.geomspace(low, high, math.ceil(PER_DECADE * math.log10(high / low)))
-    test = [losses(tau)[0] for tau in grid]
-    k, end = int(np.argmin(test)), losses(math.inf)
-    if end[0] <= test[k] or k + 1 == grid.size:
+    grid = np.linspace(math.log(low), math.log(high), math.ceil(PER_DECADE * math.log10(high / low)))
+    # Valleys by the sign of the slope: where the loss is flat to round-off, its own least value is chance.
+    rising = np.array([slope(log_tau) > 0 for log_tau in grid])
+    valleys = [
+        math.exp(float(brentq(slope, grid[k], grid[k + 1], xtol=1e-13)))
+        for k in np.flatnonzero(~rising[:-1] & rising[1:])
+    ]
+    best, end = min(valleys, key=lambda tau: losses(tau)[0], default=math.inf), losses(math.inf)
+    if end[0] <= losses(best)[0]:
         return OptimalStopping(math.inf, *end, 0.0, error)
-    log_tau = float(brentq(slope, math.log(grid[max(k - 1, 0)]), math.log(grid[k + 1]), xtol=1e-13))
-    return OptimalStopping(math.exp(log_tau), *losses(math.exp(log_tau)), abs(slope(log_tau)), error)
+    return OptimalStopping(best, *losses(best), abs(slope(math.log(best))), error)
 
 
 def _shares(model: LinearModel) -> tuple[Floats, float]:
