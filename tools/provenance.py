@@ -18,6 +18,11 @@ PAGE = ROOT / "chapters" / "provenance.md"
 COMMAND = "python -m tools.provenance"
 # Files that people or chapters write: what they are, and how to renew them.
 OTHERS = {
+    "chapter-times.json": ("how long each chapter runs", "`python -m tools.chapter_times`"),
+    "course.toml": (
+        "which chapter needs which, goals and courses, from which the page for teachers is made",
+        "hand",
+    ),
     "margins.json": (
         "how far each check of each chapter is from failing, under eight seeds",
         "`make margins`",
