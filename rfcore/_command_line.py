@@ -6,18 +6,23 @@ Exit status 0: all is well; 1: something failed or is damaged; 2: not understood
 import argparse
 import importlib
 import inspect
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from rfcore import results
+from rfcore._cli import losses, spectrum
 from rfcore._experiments import EXPERIMENTS
 from rfcore.checks import refuse
 
 RUNS = Path("runs")
-ABOUT = """Experiments on diffusion models and their theory, from the command line.
+ABOUT = """Random matrix theory for diffusion models, and experiments, from the command line.
 
+  python -m rfcore spectrum                                    bulks, masses, learning times
+  python -m rfcore losses --psi-p 16 --psi-n 4 --simulate 64   theory, and a network beside it
   python -m rfcore experiment                                  what there is
   python -m rfcore experiment random-feature-losses d=64 psi_n=2
   python -m rfcore sweep random-feature-losses                 a grid, two processes
@@ -76,6 +81,11 @@ def parser() -> Parser:
             name, help=summary, description=text, formatter_class=raw, allow_abbrev=False
         )
 
+    for module, name in ((spectrum, "spectrum"), (losses, "losses")):
+        question = add(name, module.SUMMARY, module.ABOUT)
+        question.usage = f"python -m rfcore {name} [options]"
+        module.add_options(question)
+        question.set_defaults(run=module.run)
     one = add("experiment", "compute one point", EXPERIMENT)
     one.add_argument("name", nargs="?", metavar="NAME", help="a name from the list, or module:function")
     one.add_argument(
@@ -111,19 +121,35 @@ def main(words: Sequence[str] | None = None) -> int:
     elif rest:
         grammar.error(f"{rest[0]!r} is not understood")
     try:
+        if given.command in ("spectrum", "losses"):
+            return _answer(given, words)
         if given.command == "experiment":
             return _experiment(given.name, given.parameters, given.folder)
         if given.command == "sweep":
             return _sweep(given.plan, given.folder, given.scheduler, given.workers)
         return _verify(given.folder)
+    except BrokenPipeError:  # whoever reads has seen enough; nothing more is to be written, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"rfcore: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            "rfcore: stopped; what is done is stored, and the same command goes on from it", file=sys.stderr
-        )
+        stored = given.command in ("experiment", "sweep")
+        kept = "; what is done is stored, and the same command goes on from it" if stored else ""
+        print(f"rfcore: stopped{kept}", file=sys.stderr)
         return 130
+
+
+def _answer(given: argparse.Namespace, words: Sequence[str]) -> int:
+    """A question that theory, or a matrix of its size, may be unable to answer."""
+    try:
+        status: int = given.run(given, shlex.join(["python", "-m", "rfcore", *words]))
+        sys.stdout.flush()
+        return status
+    except (ArithmeticError, RuntimeError, MemoryError) as error:
+        print(f"rfcore: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 1
 
 
 def _experiment(name: str | None, words: list[str], folder: Path) -> int:

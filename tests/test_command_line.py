@@ -14,10 +14,12 @@ import pytest
 
 from rfcore import _command_line as line
 from rfcore import results, sweep
+from rfcore._cli import losses, spectrum
 from rfcore._commands import INDEX, announce, read
 from rfcore._experiments import EXPERIMENTS
 from tools.run_notebooks import ROOT
 
+COMMANDS = ("spectrum", "losses", "experiment", "sweep", "verify")
 SMALL = ["psi_p=2", "psi_n=2", "d=8", "taus=3"]
 
 
@@ -207,7 +209,7 @@ def test_a_sweep_counts_and_lists_its_failures(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("unknown", "'experiment', 'sweep', 'verify'"),
+        ("unknown", "'spectrum', 'losses', 'experiment', 'sweep', 'verify'"),
         ("experiment unknown", "one of 'random-feature-losses', 'image-training'"),
         ("experiment random-feature-losses k=3", "no parameter 'k': it has psi_p, psi_n"),
         ("experiment random-feature-losses d", "name=value"),
@@ -229,7 +231,7 @@ def test_what_is_not_understood_is_answered_in_one_line(capsys, words, told):
 
 
 def test_help_and_the_list_of_experiments(capsys):
-    for words in ("", "--help", "experiment --help", "sweep --help", "verify --help"):
+    for words in ("", "--help", *(f"{command} --help" for command in COMMANDS)):
         status, out, err = typed(words, capsys)
         assert status == 0 and err == "" and "  python -m rfcore " in out
         assert max(map(len, out.split("\n"))) <= 100
@@ -239,11 +241,11 @@ def test_help_and_the_list_of_experiments(capsys):
 
 def test_the_examples_of_the_help_are_understood():
     examples = []
-    for text in (line.ABOUT, line.EXPERIMENT, line.SWEEP, line.VERIFY):
+    for text in (line.ABOUT, spectrum.ABOUT, losses.ABOUT, line.EXPERIMENT, line.SWEEP, line.VERIFY):
         examples += [
             each.split("  # ")[0].strip() for each in text.split("\n") if each.startswith("  python -m")
         ]
-    assert len(examples) >= 10
+    assert len(examples) >= 20
     grammar = line.parser()
     for example in examples:
         words = shlex.split(example.partition("   ")[0])[3:]

@@ -1,0 +1,55 @@
+"""Tables and progress."""
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rfcore.theory import Timescales
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Four digits; a dash for what has no value."""
+    return "-" if math.isnan(value) else f"{value:.{digits}g}"
+
+
+def loss(value: float) -> str:
+    """Four decimals, and two digits of what is smaller."""
+    return f"{value:.1e}" if 0 < value < 5e-4 else f"{value:.4f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns set flush right, but for the last one if it holds words."""
+    width = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [
+            cell.ljust(w) if any(c.isalpha() for c in rows[0][k]) else cell.rjust(w)
+            for k, (cell, w) in enumerate(zip(row, width, strict=True))
+        ]
+        return ("  " + "  ".join(cells)).rstrip()
+
+    return "\n".join(line(row) for row in [head, *rows])
+
+
+def clock(times: "Timescales | None") -> str:
+    """The times of training, a line each."""
+    if times is None:
+        return "\n  (p = n m: eigenvalues reach 0, and memorising never ends)"
+    begin, end = times.window
+    found = [
+        ("generalises", times.generalize, "when the slowest direction that all data share is learnt"),
+        ("memorises", times.memorize, "when the directions of single samples are, on average"),
+        ("best stop", times.stop_best, "lowest test loss"),
+    ]
+    lines = [f"  {name:12} tau = {number(time):10} {words}" for name, time, words in found]
+    window = f"  {'window':12} tau = {number(begin)} to {number(end)}: nine tenths of the improvement"
+    return "\n".join(["", *lines, window, *([f"  ({times.reason})"] if times.reason else [])])
+
+
+def progress(words: str) -> None:
+    """Tell a person, on stderr, what takes time."""
+    if os.environ.get("RFCORE_QUIET") != "1":
+        print(words, file=sys.stderr, flush=True)
