@@ -111,6 +111,14 @@ def test_the_points_are_those_of_one_network(n, p):
     )
 
 
+def test_points_leave_the_lines_because_the_network_is_finite():
+    """At many samples eigenvalues lie left of the sample bulk; the fewer, the larger d is."""
+    model = rf.RandomFeatureModel(psi_p=4, psi_n=40, t=0.1)
+    left = rf.theory.support(model).bulks[0].left
+    outside = [np.mean(rf.simulation.eigenvalues(model, d=d, seed=0) < left) for d in (16, 32, 64)]
+    assert 0.5 > outside[0] > 1.3 * outside[1] > 1.3**2 * outside[2]
+
+
 def test_the_digits_are_the_stored_ones():
     """The sheet of the page, cut by hand, against the stored pictures and a search by another route."""
     from scipy.spatial import cKDTree

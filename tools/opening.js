@@ -152,11 +152,11 @@
     o.runs.forEach(function (run, m) { if (apart(run) < apart(o.runs[which])) which = m; });
     var run = o.runs[which], steps = o.rate * tau(k);
     var look = run.steps.filter(function (step) { return step <= steps; }).length - 1;
-    var text = "A and B learnt from " + run.n + " digits each, none in common, and are shown with the same noise. " +
-      "After " + whole(run.steps[look]) + " steps " + (100 * run.copies[look]).toFixed(0) +
-      "\u202f% of A’s pictures are copies, and A and B agree to " + run.alike[look].toFixed(2) + " (1: the same).";
-    if (run.n != n) text += " (" + run.n + " is the nearest to " + whole(n) + " that was run.)";
-    if (steps > 1.2 * run.steps[run.steps.length - 1]) text += " Their training ended here.";
+    var text = "A and B learnt from " + run.n + " digits each" +
+      (run.n == n ? "" : " (the nearest to " + whole(n) + " that was run)") +
+      ", none in common; each column starts from one noise. After " + whole(run.steps[look]) + " steps" +
+      (look == run.steps.length - 1 ? ", the last, " : " ") + (100 * run.copies[look]).toFixed(0) +
+      "\u202f% of A’s pictures are copies; A and B agree to " + run.alike[look].toFixed(2) + " (1: the same).";
     if (shown.textContent != text) shown.textContent = text;
     strip.classList.toggle("rf-elsewhere", run.n != n);
     image.setAttribute("y", -3 * o.cell * (which * run.steps.length + look));
@@ -253,7 +253,7 @@
     input.addEventListener("input", function () { if (timer) stop(); changed(); });
   });
   button.addEventListener("click", function () { if (timer) stop(); else play(); });
-  plot.addEventListener("pointerdown", drag);
+  plot.addEventListener("pointerdown", function (e) { plot.setPointerCapture(e.pointerId); drag(e); });
   plot.addEventListener("pointermove", drag);
   window.addEventListener("hashchange", function () { if (fromAddress()) show(); });
   find(".rf-controls").hidden = false;

@@ -48,15 +48,13 @@ def shown(data: dict[str, Any], i: int, k: int) -> tuple[int, str]:
     which = min(range(len(data["runs"])), key=lambda m: _apart(n, data["runs"][m]["n"]))
     run = data["runs"][which]
     look = sum(step <= data["rate"] * tau for step in run["steps"]) - 1
+    near = "" if run["n"] == n else f" (the nearest to {n:,} that was run)"
+    last = ", the last," if look == len(run["steps"]) - 1 else ""
     text = (
-        f"A and B learnt from {run['n']} digits each, none in common, and are shown with the same noise. "
-        f"After {run['steps'][look]:,} steps {100 * run['copies'][look]:.0f}\u202f% of A’s pictures are "
-        f"copies, and A and B agree to {run['alike'][look]:.2f} (1: the same)."
+        f"A and B learnt from {run['n']} digits each{near}, none in common; each column starts from one "
+        f"noise. After {run['steps'][look]:,} steps{last} {100 * run['copies'][look]:.0f}\u202f% of A’s "
+        f"pictures are copies; A and B agree to {run['alike'][look]:.2f} (1: the same)."
     )
-    if run["n"] != n:
-        text += f" ({run['n']} is the nearest to {n:,} that was run.)"
-    if data["rate"] * tau > 1.2 * run["steps"][-1]:
-        text += " Their training ended here."
     return which * len(run["steps"]) + look, text
 
 
