@@ -119,7 +119,8 @@ def test_the_drawing_has_a_link_and_readable_words_for_every_chapter(nodes):
     boxes = [element for element in root if element.tag == "a"]
     assert [box.get("href") for box in boxes] == [f"{node.file}.html" for node in nodes.values()]
     for box, node in zip(boxes, nodes.values(), strict=True):
-        assert node.title in box.get("aria-label")
+        words = " ".join("".join(line.itertext()) for line in box.iter("text"))
+        assert words == f"{node.number} {' '.join(node.label)}"
         for line in box.iter("text"):
             assert 5.7 * len("".join(line.itertext())) <= WIDE, "too long for its box"
     assert root.get("aria-labelledby") == root[0].get("id")

@@ -126,11 +126,11 @@ def pages() -> dict[str, str]:
     """What the two files must contain: the map, and the page with its marked parts renewed."""
     data = load()
     book = collected(data)
-    total = sum(chapter.seconds or 0 for chapter in book.values())
+    known = [chapter.seconds for chapter in book.values() if chapter.seconds is not None]
     made = {
         "chapters": chapter_list(book),
         "courses": courses(data, book),
-        "times": f"All {len(book)} chapters together take {duration(total)} of one processor.",
+        "times": f"The {len(known)} chapters together take {duration(sum(known))} of one processor.",
     }
     text = PART.sub(lambda m: f"{m[1]}{made[m[2]]}\n{m[4]}", PAGE.read_text(encoding="utf-8"))
     return {MAP.name: svg({number: chapter.node for number, chapter in book.items()}), PAGE.name: text}

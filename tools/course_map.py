@@ -8,6 +8,7 @@ Point = tuple[float, float]
 WIDE, HIGH, ACROSS, DOWN, MARGIN = 76, 38, 88, 62, 11  # a box, the distances between boxes, the border
 STYLE = """<style>
 .rf-map { display: block; width: 100%; max-width: 34rem; margin: 1.2rem auto; font-family: inherit; }
+.rf-map a { text-decoration: none; }
 .rf-map rect { fill: var(--rf-tint, #f6f8fb); stroke: var(--pst-color-border, #c9c9c9); }
 .rf-map text { fill: var(--pst-color-text-base, #1f2328); font-size: 10.5px; text-anchor: middle; }
 .rf-map .rf-number { font-weight: 700; fill: var(--pst-color-link, #0b57b8); }
@@ -108,17 +109,14 @@ def smooth(path: Sequence[Point], radius: float = 6.0) -> str:
 
 def box(node: Node) -> str:
     """One chapter as a link."""
-    needs = ", ".join(map(str, node.needs))
-    spoken = f"Chapter {node.number}: {node.title}. " + (f"Needs {needs}." if needs else "Needs none.")
     lines = [f'<tspan class="rf-number">{node.number}</tspan> {html.escape(node.label[0])}']
     lines += [html.escape(line) for line in node.label[1:]]
     top = node.top + HIGH / 2 + (4 if len(lines) == 1 else -2.5)
-    words = "".join(
+    words = " ".join(
         f'<text x="{node.middle:g}" y="{top + 13 * k:g}">{line}</text>' for k, line in enumerate(lines)
     )
     shape = f'<rect x="{node.left:g}" y="{node.top:g}" width="{WIDE}" height="{HIGH}" rx="4"/>'
-    head = f'<a href="{node.file}.html" id="map-{node.number}" aria-label="{html.escape(spoken)}">'
-    return f"{head}{shape}{words}</a>"
+    return f'<a href="{node.file}.html" id="map-{node.number}">{shape}{words}</a>'
 
 
 def svg(nodes: Mapping[int, Node]) -> str:
