@@ -35,6 +35,7 @@ test: .venv/.stamp
 run: .venv/.stamp
 	@$(BIN)/python tools/run_notebooks.py -j $(JOBS)
 	@$(BIN)/python -m tools.intro_figures
+	@$(BIN)/python -m tools.readme
 	@$(BIN)/python -m tools.claims
 	@$(BIN)/python -m tools.api
 

@@ -13,6 +13,7 @@ from rfcore.answers import LossCurves
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NO_TIMES = "\n  (p = n m: eigenvalues reach 0, and memorising never ends)"
 GREY = "#767676"
 TOP = 1.5  # pictures end here: a test loss may reach any height
 POINTS = 4  # of a simulation, per decade
@@ -35,11 +36,9 @@ def rows(found: Found, measured: LossCurves | None) -> str:
 
 
 def stop(found: Found) -> str:
-    """When to stop, and the times of training."""
-    never = math.isinf(found.stop)
-    when = "Never stop" if never else f"Stop at tau = {number(found.stop)}"
-    text = f"{when}: test loss {found.lowest_test:.4f}; the exact score has {found.exact:.4f}."
-    return f"{text}\n{clock(found.times)}" if found.network else text
+    """When to stop, and the other times of training."""
+    words = f"lowest test loss, {loss(found.lowest_test)}; the exact score has {loss(found.exact)}"
+    return clock(found.times, found.stop, words) + (NO_TIMES if found.network and not found.times else "")
 
 
 def sketched(found: Found, measured: LossCurves | None) -> str:
@@ -75,7 +74,9 @@ def picture(found: Found, measured: LossCurves | None, sizes: str) -> "Figure":
             error = None if errors is None else getattr(errors, name)[some]
             book.measured(ax, found.tau[some], getattr(measured, name)[some], error, color=color)
     if sizes:
-        ax.set_title(f"lines: theory; points: {sizes}", loc="left", fontsize=10)
+        ax.set_title(
+            f"lines: theory; points: {sizes}", loc="left", fontsize=10, color=ax.yaxis.label.get_color()
+        )
     ax.set(xscale="log", xlabel="training time $\\tau$", ylabel="loss")
     ax.set(xlim=(found.tau[0], found.tau[-1]), ylim=(low, high))
     return fig

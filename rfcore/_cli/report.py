@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 def number(value: float, digits: int = 4) -> str:
     """Four digits; a dash for what has no value."""
-    return "-" if math.isnan(value) else f"{value:.{digits}g}"
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else "infinity"
+    return f"{value:.{digits}g}"
 
 
 def loss(value: float) -> str:
     """Four decimals, and two digits of what is smaller."""
+    if not math.isfinite(value):
+        return number(value)
     return f"{value:.1e}" if 0 < value < 5e-4 else f"{value:.4f}"
 
 
@@ -34,19 +38,23 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line(row) for row in [head, *rows])
 
 
-def clock(times: "Timescales | None") -> str:
-    """The times of training, a line each."""
-    if times is None:
-        return "\n  (p = n m: eigenvalues reach 0, and memorising never ends)"
-    begin, end = times.window
-    found = [
-        ("generalises", times.generalize, "when the slowest direction that all data share is learnt"),
-        ("memorises", times.memorize, "when the directions of single samples are, on average"),
-        ("best stop", times.stop_best, "lowest test loss"),
-    ]
-    lines = [f"  {name:12} tau = {number(time):10} {words}" for name, time, words in found]
-    window = f"  {'window':12} tau = {number(begin)} to {number(end)}: nine tenths of the improvement"
-    return "\n".join(["", *lines, window, *([f"  ({times.reason})"] if times.reason else [])])
+def clock(times: "Timescales | None", stop: float, words: str = "lowest test loss") -> str:
+    """The times of training, a line each; of a linear denoiser the best alone."""
+    lines = [] if times is None else [
+        _moment("generalises", times.generalize, "when the slowest direction that all data share is learnt"),
+        _moment("memorises", times.memorize, "when the directions of single samples are, on average"),
+    ]  # fmt: skip
+    lines.append(_moment("best stop", stop, words))
+    if times is not None:
+        begin, end = times.window
+        span = f"{number(begin)} to {number(end)}"
+        lines.append(f"  {'window':12} tau = {span}: nine tenths of the improvement")
+        lines += [f"  ({times.reason})"] if times.reason else []
+    return "\n".join(lines)
+
+
+def _moment(name: str, tau: float, words: str) -> str:
+    return f"  {name:12} tau = {number(tau):10} {words}"
 
 
 def progress(words: str) -> None:

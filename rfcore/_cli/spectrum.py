@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from rfcore._cli import curves, files, question, report, sketch, spectra
 from rfcore._cli import spectrum_show as show
-from rfcore.model import RandomFeatureModel
 
 Floats = npt.NDArray[np.float64]
 SUMMARY = "where the eigenvalues are, and when they are learnt"
@@ -49,8 +48,8 @@ def run(given: argparse.Namespace, command: str) -> int:
     if given.plot is not None:
         files.write_picture(given.plot, show.picture(spectrum, eigenvalues, sizes))
     print(question.heading(model, about, sizes), show.rows(spectrum, eigenvalues), sep="\n\n")
-    if isinstance(model, RandomFeatureModel):
-        print(report.clock(times))
+    if times is not None:
+        print("", report.clock(times, times.stop_best), sep="\n")
     if sizes:
         print(f"\nTheory and simulation: their distribution functions differ by {apart:.2%} at most.")
     if sketch.wanted(given.text_plot):
