@@ -120,6 +120,17 @@ def test_play_moves_time_until_it_is_stopped_and_is_quiet_meanwhile(page):
     assert page.run(LOOK)["places"] == stopped["places"]
 
 
+def test_play_goes_in_few_calm_steps_for_readers_who_want_little_motion(page):
+    page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    page.open((PAGES / "intro.html").as_uri())
+    page.run('document.querySelector("#rf-opening button").click()')
+    places = []
+    for wait in (800, 1200):
+        page.run(f"new Promise(done => setTimeout(() => done(0), {wait}))")
+        places.append(page.run(LOOK)["places"][2])
+    assert places == [opening.START[2], opening.START[2] + opening.PER_DECADE // 2]
+
+
 def test_time_can_be_dragged_in_the_picture(page):
     box = page.run("""(() => {const plot = document.querySelector("#rf-opening .rf-plot");
       plot.scrollIntoView({block: "center", behavior: "instant"});
