@@ -8,6 +8,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
+from symbols import name_symbols
+from trust import append
 
 CHAPTER = re.compile(r"chapters/(\d\d)-")
 REPEATED_IDS = re.compile(r' id="(?:proof|exercise|solution)-content"')
@@ -120,7 +122,8 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     if CHAPTER.match(page):
         body = IMPORTS.sub(FOLDED, body, count=1)
     body = mark_verdicts(body)
-    context["body"] = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
+    body = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
+    context["body"] = append(page.split("/")[1], body) if CHAPTER.match(page) else body
 
 
 def offer_slides(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -132,6 +135,7 @@ def offer_slides(app: Sphinx, page: str, template: str, context: dict[str, Any],
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", drop_thebe, priority=900)
     app.connect("config-inited", number_after_counting, priority=900)
+    app.connect("doctree-resolved", name_symbols)
     app.connect("html-page-context", polish)
     app.connect("html-page-context", offer_slides, priority=900)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

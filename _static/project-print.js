@@ -1,51 +1,60 @@
-// Printing in the projector view: a handout, one slide a page, as the slides are at that moment.
+// Paper: white, with folded parts open; from the projector view a handout, one slide a page.
 (() => {
   const project = (window.rfProject ??= {});
-  let handout = null, sheet = null, mode = null;
+  const html = document.documentElement;
+  let undo = null;
 
-  function bind() {
-    const deck = project.state?.();
-    if (!deck || handout) return;
-    project.printing = true;
-    const html = document.documentElement, { theme } = html.dataset, wide = innerWidth, high = innerHeight, at = deck.at;
-    mode = theme;
-    html.dataset.theme = "light";  // paper is white
-    handout = document.createElement("div");
-    handout.className = "rf-handout";
-    for (const [k, slide] of deck.slides.entries()) {
-      project.show(deck, slide.units, slide.heading, slide.split?.figure);
-      const copy = deck.article.cloneNode(true);
-      copy.querySelectorAll(".rf-off, script").forEach((part) => part.remove());
-      const page = document.createElement("span");
-      page.className = "rf-page";
-      page.textContent = `${deck.title} · ${k + 1} / ${deck.slides.length}`;
-      copy.append(page);
-      handout.append(copy);
-    }
-    const slide = deck.slides[at];
+  function page(deck, slide, number) {
     project.show(deck, slide.units, slide.heading, slide.split?.figure);
-    sheet = document.createElement("style");
-    sheet.textContent = `@page { size: ${wide}px ${high}px; margin: 0 }`;
-    html.style.setProperty("--rf-wide", `${wide}px`);
-    html.style.setProperty("--rf-high", `${high}px`);
+    const copy = deck.article.cloneNode(true), foot = document.createElement("span");
+    copy.querySelectorAll(".rf-off, script").forEach((part) => part.remove());
+    foot.className = "rf-page";
+    foot.textContent = `${deck.title} · ${number} / ${deck.slides.length}`;
+    copy.append(foot);
+    return copy;
+  }
+
+  function handout(deck) {
+    const pages = document.createElement("div"), sheet = document.createElement("style");
+    pages.className = "rf-handout";
+    deck.slides.forEach((slide, k) => pages.append(page(deck, slide, k + 1)));
+    const slide = deck.slides[deck.at];
+    project.show(deck, slide.units, slide.heading, slide.split?.figure);
+    sheet.textContent = `@page { size: ${innerWidth}px ${innerHeight}px; margin: 0 }`;
+    html.style.setProperty("--rf-wide", `${innerWidth}px`);
+    html.style.setProperty("--rf-high", `${innerHeight}px`);
     html.classList.add("rf-printing");
     document.head.append(sheet);
-    document.body.append(handout);
+    document.body.append(pages);
+    return () => {
+      pages.remove();
+      sheet.remove();
+      html.classList.remove("rf-printing");
+      html.style.removeProperty("--rf-wide");
+      html.style.removeProperty("--rf-high");
+    };
   }
 
-  function unbind() {
-    if (!handout) return;
-    const html = document.documentElement;
-    handout.remove();
-    sheet.remove();
-    html.classList.remove("rf-printing");
-    html.dataset.theme = mode;
-    html.style.removeProperty("--rf-wide");
-    html.style.removeProperty("--rf-high");
-    handout = sheet = null;
-    project.printing = false;
+  function unfold() {
+    const closed = [...document.querySelectorAll("article details:not([open], .rf-imports)")];
+    closed.forEach((box) => box.open = true);
+    return () => closed.forEach((box) => box.open = false);
   }
 
-  window.addEventListener("beforeprint", bind);
-  window.addEventListener("afterprint", unbind);
+  window.addEventListener("beforeprint", () => {
+    if (undo) return;
+    project.printing = true;
+    const { theme } = html.dataset, deck = project.state?.();
+    html.dataset.theme = "light";
+    const back = deck ? handout(deck) : unfold();
+    undo = () => {
+      back();
+      html.dataset.theme = theme;
+      project.printing = false;
+    };
+  });
+  window.addEventListener("afterprint", () => {
+    undo?.();
+    undo = null;
+  });
 })();

@@ -191,6 +191,7 @@
     html.requestFullscreen?.().catch(() => {});
   };
   project.state = () => deck;
+  project.go = (number) => go(number - 1);
 
   const full = () => (document.fullscreenElement ? document.exitFullscreen() : html.requestFullscreen?.().catch(() => {}));
   const KEYS = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.slides import projected
 from tools.browser import DESKTOP, DESKTOP_DARK, DEVICES, PHONE, PHONE_DARK, chromium, find
 from tools.build_book import PAGES
 
@@ -112,6 +113,13 @@ def test_sliders_answer_to_the_keyboard(page):
             assert first["frame"] == first["places"][0]
             assert first["ink"] != last["ink"], "the figure does not move"
             assert first["said"] != last["said"], "the words do not change"
+    quiet(page, PAGES.as_uri())
+
+
+def test_chapter_as_slides(page):
+    """Each chapter can be projected: nothing runs over, nothing is left out, and the page comes back."""
+    if page.run("!!document.querySelector('.rf-project-button')"):
+        projected(page)
     quiet(page, PAGES.as_uri())
 
 

@@ -63,3 +63,48 @@ def test_ids_are_unique_and_pictures_described(page):
     for picture in soup(page).select("article img"):
         assert picture.get("alt", "").strip() or picture.get("role") == "presentation", str(picture)[:200]
     assert len(soup(page).select("article h1")) <= 1
+
+
+PICTURES = "article .cell_output img, article figure img, article svg[role=img]"
+CHAPTERS = sorted((PAGES / "chapters").glob("[0-9][0-9]-*.html"))
+SHARED = re.compile(r"/(_static|mathjax)/")
+LIMIT = 1_500_000
+
+
+@EACH
+def test_page_is_light(page):
+    """A page with the pictures that it loads, without what all pages share."""
+    weight = page.stat().st_size
+    for picture in soup(page).find_all("img", src=True):
+        source = picture["src"]
+        if not source.startswith("data:"):
+            file = (page.parent / unquote(source)).resolve()
+            weight += 0 if SHARED.search(file.as_posix()) else file.stat().st_size
+    assert weight < LIMIT, f"{weight / 1e6:.2f} MB"
+
+
+@EACH
+def test_pictures_are_described_by_what_is_seen(page):
+    """A sentence for each, no two alike, and none that names the kind of picture instead."""
+    words = [(p.get("alt") or p.get("aria-label") or "").strip() for p in soup(page).select(PICTURES)]
+    for text in words:
+        assert 40 <= len(text) <= 900, text
+        assert not re.match(r"(?i)(a |an |the )?(plot|figure|image|picture|graph|chart)s?\b( of)?", text), (
+            text
+        )
+    assert len(words) == len(set(words)), [text for text in words if words.count(text) > 1]
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda p: p.stem)
+def test_chapter_says_what_stands_behind_it(page):
+    """A link each to the statements, the claims, the errata, the stored results and the notebook."""
+    (box,) = soup(page).select("article aside.rf-trust")
+    targets = {urldefrag(a["href"])[0] for a in box.find_all("a")}
+    assert {"statements.html", "claims.html", "errata.html", "provenance.html"} <= targets
+    assert any(target.endswith(f"{page.stem}.ipynb") for target in targets)
+    assert f"{len(soup(page).select('.rf-holds'))} checks" in box.get_text()
+    section = urldefrag(box.find("a")["href"])[1]
+    heading = soup(PAGES / "chapters" / "statements.html").find(id=section).find("h2").get_text()
+    assert heading.startswith(f"Chapter {int(page.stem[:2])}:")
+    used = set(re.findall(r'rf\.results\.load\("([\w-]+)"\)', soup(page).get_text()))
+    assert used <= {urldefrag(a["href"])[1] for a in box.select('a[href^="provenance"]')}
