@@ -208,7 +208,7 @@ def nearest(made: npt.NDArray[np.uint8], training: Any) -> npt.NDArray[np.uint8]
     x = np.asarray(training, dtype=np.float64).reshape(len(training), -1)
     far = np.linalg.norm(made.reshape(len(made), 1, -1) / 127.5 - 1 - x, axis=-1)
     chosen = x[far.argmin(axis=1)].reshape(-1, 8, 8)
-    return np.rint((chosen.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    return np.asarray(np.rint((chosen.clip(-1, 1) + 1) * 127.5), dtype=np.uint8)
 
 
 def sheet(pictures: npt.NDArray[np.uint8]) -> bytes:

@@ -63,13 +63,10 @@ def upright(place: float, low: float, high: float) -> str:
 
 def marks(data: dict[str, Any], i: int, j: int, k: int) -> Attributes:
     """Attributes of every mark that moves, at n = SAMPLES[i], p = FEATURES[j], tau = TAU[k]."""
-    size, found = len(opening.SAMPLES), {}
-    row = opening.decoded(data["states"], opening.RECORD)[j * size + i].tolist()
+    row = opening.decoded(data["states"], opening.RECORD)[j * len(opening.SAMPLES) + i].tolist()
     test, train, rest = row[: TAU.size], row[TAU.size : 2 * TAU.size], row[2 * TAU.size :]
     times = {name: place_of(word) for name, word in zip(opening.TIMES, rest, strict=False)}
-    found |= _bulks(rest[len(opening.TIMES) :])
-    found |= _losses(test, train, k)
-    found |= _simulated(data, i, j)
+    found = _bulks(rest[len(opening.TIMES) :]) | _losses(test, train, k) | _simulated(data, i, j)
     begin, end = at(times["begin"]), at(min(times["end"], opening.DECADES))
     found["band"] = {"x": number(begin), "width": number(end - begin)}
     found["window"] = {"x": number(max(begin + 2, min((begin + end) / 2, WIDE) - 42))}
