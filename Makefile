@@ -38,6 +38,7 @@ run: .venv/.stamp
 	@$(BIN)/python -m tools.readme
 	@$(BIN)/python -m tools.claims
 	@$(BIN)/python -m tools.api
+	@$(BIN)/python -m tools.course
 
 lint: .venv/.stamp
 	@$(BIN)/python tools/run_tests.py lint types

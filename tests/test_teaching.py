@@ -2,6 +2,8 @@
 
 import copy
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import nbformat
@@ -139,6 +141,15 @@ def test_running_times_are_measured(nodes):
     page = course.PAGE.read_text(encoding="utf-8")
     by_hand = course.PART.sub("", page)
     assert not re.search(r"\d (s|min)\b", by_hand), "a time that is not measured"
+
+
+def test_only_the_work_of_a_child_is_counted_and_not_its_sleep():
+    before = chapter_times.processor_seconds()
+    subprocess.run([sys.executable, "-S", "-c", "import time; time.sleep(0.8)"], check=True)
+    asleep = chapter_times.processor_seconds()
+    busy = "import time\nwhile time.process_time() < 0.4: pass"
+    subprocess.run([sys.executable, "-S", "-c", busy], check=True)
+    assert asleep - before < 0.4 <= chapter_times.processor_seconds() - asleep
 
 
 def test_courses_cover_every_chapter_and_name_what_exists(data, nodes, book):
