@@ -174,6 +174,10 @@
       lay(deck, null);
       figures.forEach((unit) => size(deck, unit, height));
     }
+    for (height = slide.split?.height ?? height; over(deck) && height > 80;) {  // its words may have wrapped
+      height *= 0.95;
+      figures.forEach((unit) => size(deck, unit, height));
+    }
   }
 
   // Deals the visible units out.  A slide ends before a heading or an exercise, and where it is full.
