@@ -1,8 +1,10 @@
 """Installing without pins: pins lie within the bounds, results travel with the package, verdicts compare."""
 
+import ast
 import importlib.metadata
 import json
 import re
+import sys
 import tomllib
 
 import nbformat
@@ -78,6 +80,36 @@ def book(*texts):
 def test_another_verdict_is_found_and_another_error_is_none(fresh, changed):
     stored = book("eq-a holds (tolerance 1e-09)\nmeasured 3.1e-12\n")
     assert loose.differences(stored, book(fresh)) == changed
+
+
+def test_the_package_alone_has_all_its_files_and_works_without_torch(tmp_path):
+    try:
+        python = loose.alone(tmp_path)
+    except loose.NO_ENVIRONMENT as error:
+        pytest.skip(f"no environment could be made: {error}")
+    (site,) = python.parent.parent.rglob("site-packages")
+    ours = [path.relative_to(ROOT) for path in (ROOT / "rfcore").rglob("*") if path.is_file()]
+    wanted = [path for path in ours if "__pycache__" not in path.parts]
+    assert {path.suffix for path in wanted} >= {".py", ".css", ".js", ".toml"}
+    assert [path for path in wanted if not (site / path).exists()] == []
+    installed = {path.name for path in (python.parent.parent / results.SHARED).iterdir()}
+    assert installed >= {path.name for path in results.FOLDER.glob("*.npz")}
+
+
+def test_the_install_line_leaves_alone_what_is_there():
+    for requirement in map(Requirement, PROJECT["project"]["dependencies"]):
+        assert {bound.operator for bound in requirement.specifier} == {">="}, requirement
+
+
+def test_chapters_import_what_is_declared_and_nothing_else():
+    names = {"torch", "numpy", "scipy", "rfcore", *sys.stdlib_module_names}
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        code = [ast.parse(re.sub(r"(?m)^\s*%.*$", "pass", c.source)) for c in cells if c.cell_type == "code"]
+        for node in (node for tree in code for node in ast.walk(tree)):
+            found = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            found += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in found} <= names, path.name
 
 
 def test_where_pip_cannot_install_it_says_so_and_ends(monkeypatch, capsys):

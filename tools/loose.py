@@ -3,8 +3,9 @@
     python -m tools.loose [chapter ...]      (make loose; default: chapters 4 and 13)
 
 An environment in a temporary folder gets the package without its extras: the theory must work there without
-torch.  Then it gets what chapters need, in whatever versions the bounds of pyproject.toml allow, and the
-chapters must reach the verdicts that are stored.  Where no environment can be made it says why and ends.
+torch, at the prompt as well (`make test` does this much).  Then it gets what chapters need, in whatever
+versions the bounds of pyproject.toml allow: the command line must draw and simulate, and the chapters must
+reach the verdicts that are stored.  Where no environment can be made it says why and ends.
 """
 
 import argparse
@@ -29,10 +30,20 @@ PACKAGE = ("rfcore", "data", "pyproject.toml", "README.md", "LICENSE")  # what a
 THEORY = """
 import doctest, importlib.util, sys
 import rfcore
+from rfcore._command_line import main
 assert importlib.util.find_spec("torch") is None, "torch came along"
 assert not rfcore.__file__.startswith(sys.argv[2]), rfcore.__file__
+assert main(["spectrum"]) == main(["losses"]) == main(["verify"]) == 0
+assert main(["losses", "--simulate", "8"]) == main(["spectrum", "--plot", "a.svg"]) == 2
 result = doctest.testfile(sys.argv[1], module_relative=False)
 sys.exit(0 if result.attempted and not result.failed else 1)
+"""
+COMMANDS = """
+from rfcore._command_line import main
+small = ["--psi-p", "2", "--psi-n", "2", "--t", "0.3", "--simulate", "8", "--plot"]
+for command in ("losses", "spectrum"):
+    for ending in ("png", "pdf", "svg"):
+        assert main([command, *small, f"a.{ending}"]) == 0
 """
 CHAPTER = """
 import sys
@@ -47,6 +58,9 @@ nbformat.write(execute(path), path)
 
 class NoEnvironmentError(RuntimeError):
     """pip could not install: there is no network, or a package is not to be had."""
+
+
+NO_ENVIRONMENT = (NoEnvironmentError, subprocess.CalledProcessError, OSError)
 
 
 def install(python: Path, *wanted: str) -> None:
@@ -74,6 +88,17 @@ def run(python: Path, script: str, folder: Path, *arguments: object) -> None:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)
+
+
+def alone(folder: Path) -> Path:
+    """The python of an environment with the package and without its extras, where the theory works."""
+    built = folder / "source"
+    built.mkdir()
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install(python, str(source(built)))
+    run(python, THEORY, folder, ROOT / "README.md", ROOT)
+    return python
 
 
 def versions(python: Path) -> str:
@@ -112,18 +137,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            built = folder / "source"
-            built.mkdir()
-            venv.create(folder / "env", with_pip=True)
-            python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-            install(python, str(source(built)))
-            run(python, THEORY, folder, ROOT / "README.md", ROOT)
+            python = alone(folder)
             print("the package alone: the README's example holds, without torch", flush=True)
-            install(python, f"{built}[book]", "nbclient")
-        except (NoEnvironmentError, subprocess.CalledProcessError, OSError) as error:
+            install(python, f"{folder / 'source'}[book]", "nbclient")
+        except NO_ENVIRONMENT as error:
             print(f"skipped: no environment could be made: {error}")
             return 0
         print(versions(python), flush=True)
+        run(python, COMMANDS, folder)
         wrong = chapters(python, arguments.chapter, folder)
     print("\n".join(wrong) or "every verdict is the stored one")
     return 1 if wrong else 0
