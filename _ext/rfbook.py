@@ -27,6 +27,8 @@ IMPORTS = re.compile(
 )
 FOLDED = r'<details class="rf-imports"><summary>Imports</summary>\1</details>'
 MEASURED = re.compile(r"(?m)^(measured [0-9.e+-]+\n)")
+# Code whose figures are pictures or shaded maps.
+PICTURES = re.compile(r"image_grid|imshow|pcolormesh|cmap")
 PROJECT = {
     "type": "javascript",
     "javascript": "rfProject.button()",
@@ -126,6 +128,16 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     context["body"] = append(page.split("/")[1], body) if CHAPTER.match(page) else body
 
 
+def mark_pictures(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Names the images that are not line plots, whose black and white must not change places in the dark."""
+    for cell in doctree.findall(nodes.container):
+        if cell.get("nb_element") != "cell_code":
+            continue
+        code = "\n".join(block.astext() for block in cell.findall(nodes.literal_block))
+        for image in cell.findall(nodes.image) if PICTURES.search(code) else ():
+            image["classes"].append("rf-pictures")
+
+
 def offer_slides(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """The button in the header of a chapter that shows it as slides; after the theme has made its own."""
     if CHAPTER.match(page):
@@ -136,6 +148,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", drop_thebe, priority=900)
     app.connect("config-inited", number_after_counting, priority=900)
     app.connect("doctree-resolved", name_symbols)
+    app.connect("doctree-resolved", mark_pictures)
     app.connect("html-page-context", polish)
     app.connect("html-page-context", offer_slides, priority=900)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

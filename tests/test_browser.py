@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.slides import projected
-from tools.browser import DESKTOP, DESKTOP_DARK, DEVICES, PHONE, PHONE_DARK, chromium, find
+from tools.browser import DESKTOP, DESKTOP_DARK, DEVICES, PHONE, PHONE_DARK, SETTLE, Device, chromium, find
 from tools.build_book import PAGES
 
 pytestmark = [
@@ -35,6 +35,7 @@ SHAPE = """({
   over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   formulas: document.querySelectorAll(".math").length,
   typeset: document.querySelectorAll("mjx-container").length,
+  spoken: document.querySelectorAll("mjx-container > mjx-assistive-mml > math").length,
   wrong: [...document.querySelectorAll("[data-mml-node=merror], g[data-mml-node=mtext][fill=red]")].map(
     e => e.closest("mjx-container").textContent.slice(0, 200)),  // errors, and macros that are unknown
   unseen: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
@@ -76,7 +77,7 @@ def sound(tab, device):
     tab.show_on(device)
     shape = tab.run(SHAPE)
     assert shape["over"] == 0, "the page is wider than the screen"
-    assert shape["typeset"] == shape["formulas"]
+    assert shape["typeset"] == shape["formulas"] == shape["spoken"]  # drawn, and for screen readers
     assert not shape["wrong"]
     assert not shape["unseen"]
     assert shape["theme"] == ("dark" if device.dark else "light")
@@ -96,6 +97,29 @@ def accessible(tab, device):
 def test_page_is_sound(page, device):
     sound(page, device)
     quiet(page, PAGES.as_uri())
+
+
+# An A4 sheet without its margins, in CSS pixels.
+PAPER = Device("paper", 673, 940)
+PRINTED = """(() => {const shown = s => [...document.querySelectorAll(s)].filter(e => e.checkVisibility());
+  const article = document.querySelector("article").getBoundingClientRect();
+  return {left: shown(".bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-area,"
+      + " .copybtn, .headerlink, .toggle-button, .rf-slider input").length,
+    folded: [...document.querySelectorAll("article .toggle-hidden > :is(p, section)")].filter(
+      e => e.getBoundingClientRect().height < 8).length,
+    wide: shown("article :is(div.math mjx-container > svg, img, table, .rf-slider svg)").map(
+      e => [e.getBoundingClientRect().right - article.right, e]).filter(([over]) => over > 2).map(
+      ([over, e]) => Math.round(over) + " " + (e.closest("div.math")?.id || e.outerHTML.slice(0, 80)))}})()"""
+
+
+def test_page_on_paper(page):
+    """Printed, a page is its article: unfolded, and no wider than the sheet."""
+    page.show_on(PAPER)
+    page.send("Emulation.setEmulatedMedia", media="print")
+    page.run(SETTLE)
+    printed = page.run(PRINTED)
+    page.send("Emulation.setEmulatedMedia", media="")
+    assert printed == {"left": 0, "folded": 0, "wide": []}
 
 
 def test_sliders_answer_to_the_keyboard(page):

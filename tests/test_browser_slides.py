@@ -93,6 +93,7 @@ def test_slides_on_a_phone_fit_too(tab, path):
 @pytest.mark.parametrize("path", ONE)
 def test_printed_slides_are_one_a_page(tab, path):
     tab.show_on(SMALL)
+    tab.open("about:blank")  # a new place on the same page would not load it
     tab.open(path.as_uri() + "#project")
     tab.run("new Promise(done => setTimeout(done, 300))")
     slides = tab.run("rfProject.state().slides.length")
