@@ -1,6 +1,7 @@
 """The registers: every claim and every labelled equation has a check that exists, and the pages say so."""
 
 import copy
+import importlib
 import re
 from dataclasses import replace
 
@@ -168,12 +169,9 @@ def test_every_status_is_explained_and_used_on_the_page(register):
         assert meaning in page and f"rf-is-{status}" in page
 
 
-def test_the_extension_marks_verdicts_as_the_links_expect():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("rfbook", ROOT / "_ext" / "rfbook.py")
-    extension = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(extension)
+def test_the_extension_marks_verdicts_as_the_links_expect(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "_ext")
+    extension = importlib.import_module("rfbook")
     label = "eq-a, m = 1 &lt; 2"
     twice = f"<pre><span></span>{label} holds (tolerance 0.1)\n{label} holds (tolerance 0.1)\n</pre>"
     body = extension.mark_verdicts(twice)
