@@ -5,6 +5,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 
@@ -12,17 +13,24 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # `tools` is not installed
 
 from nbformat import NotebookNode  # noqa: E402
+from pybtex.database import parse_file  # noqa: E402
 
 from rfcore import results  # noqa: E402
 from tools import claims, verdicts  # noqa: E402
 
 HOLDS = 'class="rf-holds"'
 MATH = re.compile(r"\$([^$]+)\$")
+CITED = re.compile(r"\{cite\}`(\w+)`")
 
 
 @cache
 def _books() -> dict[str, NotebookNode]:
     return verdicts.notebooks()
+
+
+@cache
+def _references() -> dict[str, Any]:
+    return dict(parse_file(str(ROOT / "references.bib")).entries)
 
 
 @cache
@@ -38,7 +46,16 @@ def _checks() -> dict[str, verdicts.Verdict]:
 def text(words: str) -> str:
     """Plain words with formulas between dollars, as HTML."""
     formula = r'<span class="math notranslate nohighlight">\\(\1\\)</span>'
-    return MATH.sub(formula, html.escape(words, quote=False))
+    named = CITED.sub(lambda mark: _paper(mark[1]), words)
+    return MATH.sub(formula, html.escape(named, quote=False))
+
+
+def _paper(key: str) -> str:
+    """Authors and year of a reference."""
+    entry = _references()[key]
+    names = [" ".join(person.last_names) for person in entry.persons["author"]]
+    authors = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+    return f"{authors} ({entry.fields['year']})"
 
 
 def link(target: str, words: str) -> str:
