@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill, indent, shorten
 from typing import NoReturn
 
 from rfcore import results
@@ -148,7 +149,7 @@ def _answer(given: argparse.Namespace, words: Sequence[str]) -> int:
         sys.stdout.flush()
         return status
     except (ArithmeticError, RuntimeError, MemoryError) as error:
-        print(f"rfcore: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        print(f"rfcore: {shorten(str(error), 300) or type(error).__name__}", file=sys.stderr)
         return 1
 
 
@@ -216,7 +217,8 @@ def _described(name: str) -> str:
         return f"{name}\n  not available here: {error}"
     given = inspect.signature(found).parameters.values()
     shown = "  ".join(f"{p.name}={p.default}" for p in given if p.name != "scratch")
-    return f"{name}\n  {inspect.getdoc(found)}\n  Defaults: {shown}"
+    defaults = fill(f"Defaults: {shown}", 98, subsequent_indent="  ", break_long_words=False)
+    return f"{name}\n" + indent(f"{inspect.getdoc(found)}\n{defaults}", "  ")
 
 
 def _count(text: str) -> int:

@@ -100,7 +100,10 @@ def test_stopped_by_hand_or_by_a_matrix_that_does_not_fit(monkeypatch, capsys):
         ("--covariance low-rank:2", "is not allowed: low-rank:0.2, in (0, 1]"),
         ("--covariance none.npy", "--covariance = 'none.npy' is not allowed: a file that is there"),
         ("--covariance words.csv", "--covariance: words.csv cannot be read"),
-        ("--covariance holes.npy", "a number in holes.npy = nan is not allowed: finite numbers only"),
+        ("--covariance holes.npy", "holes.npy: a number = nan is not allowed: finite numbers only"),
+        ("--covariance empty.csv", "--covariance: empty.csv cannot be read: it is empty"),
+        ("--covariance one.npy", "one.npy: x has shape (1, 5), which is not allowed: at least 2 samples"),
+        ("--out /proc/a.csv", "/proc/a.csv cannot be written: "),
         ("--covariance row.npy", "row.npy has float64 (3,), which is not allowed"),
         ("--covariance complex.npy", "complex.npy has complex128 (2, 2), which is not allowed"),
         ("--covariance many.npz", "it has a, b, and none of them is named covariance or x or images"),
@@ -114,6 +117,8 @@ def test_what_is_not_understood_is_answered_in_one_line(capsys, words, told):
     with open("words.csv", "w") as file:
         file.write("a,b\n1,two\n")
     np.save("holes.npy", np.array([[1.0, math.nan], [2.0, 3.0]]))
+    open("empty.csv", "w").close()
+    np.save("one.npy", np.ones((1, 5)))
     np.save("row.npy", np.ones(3))
     np.save("complex.npy", np.eye(2) * 1j)
     np.save("zero.npy", np.zeros((3, 2)))
@@ -125,7 +130,7 @@ def test_what_is_not_understood_is_answered_in_one_line(capsys, words, told):
         assert status == 2 and out == "" and err.count("\n") == 1 and told in err, err
 
 
-@pytest.mark.parametrize("text", ["1", "1:5", "5:1", "0:1e3", "1:inf", "a:b", "1:2:3"])
+@pytest.mark.parametrize("text", ["1", "1:5", "5:1", "0:1e3", "1:inf", "a:b", "1:2:3", "1e-300:1e300"])
 def test_training_times_are_a_decade_or_more(capsys, text):
     status, _, err = typed(f"losses --tau {text}", capsys)
     assert status == 2 and f"argument --tau: '{text}' is not allowed: 1:1e6" in err and err.count("\n") == 1

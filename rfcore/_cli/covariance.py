@@ -55,7 +55,6 @@ def _real(word: str) -> Any:
 
 
 def _file(text: str) -> tuple[Covariance, str]:
-    """A square symmetric array is a covariance matrix; the rows of any other are samples."""
     path = Path(text)
     if path.suffix not in ENDINGS:
         raise refuse("--covariance", text, f"{WORDS}, or a file {', '.join(ENDINGS)}")
@@ -69,11 +68,18 @@ def _file(text: str) -> tuple[Covariance, str]:
     if raw.dtype.kind not in "biuf" or raw.ndim < 2 or raw.size == 0:
         found = f"{raw.dtype} {raw.shape}"
         raise ValueError(f"--covariance: {path.name} has {found}, which is not allowed: rows of real numbers")
-    array = finite_array(f"a number in {path.name}", raw).reshape(len(raw), -1)
+    try:
+        return _law(path.name, finite_array("a number", raw).reshape(len(raw), -1))
+    except ValueError as error:
+        raise ValueError(f"--covariance: {path.name}: {error}") from None
+
+
+def _law(name: str, array: Array) -> tuple[Covariance, str]:
+    """A square symmetric array is a covariance matrix; the rows of any other are samples."""
     rows, d = array.shape
     if rows == d and np.max(np.abs(array - array.T)) <= SYMMETRIC * np.max(np.abs(array)):
-        return Covariance.from_matrix(array), f"{path.name}, a covariance matrix, d = {d}"
-    return Covariance.from_data(array), f"{path.name}, {rows} samples, d = {d}"
+        return Covariance.from_matrix(array), f"{name}, a covariance matrix, d = {d}"
+    return Covariance.from_data(array), f"{name}, {rows} samples, d = {d}"
 
 
 def _numpy(path: Path) -> npt.NDArray[Any]:
@@ -92,7 +98,9 @@ def _numpy(path: Path) -> npt.NDArray[Any]:
 
 def _csv(path: Path) -> Array:
     """Numbers between commas; a first line that is none is a head line."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if not lines:
+        raise ValueError("it is empty")
     try:
         np.loadtxt(lines[:1], delimiter=",")
         head = 0

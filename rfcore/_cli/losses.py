@@ -1,7 +1,6 @@
 """``python -m rfcore losses``: train and test loss over training time; theory, and a simulation beside it."""
 
 import argparse
-import math
 
 from rfcore._cli import curves, files, question, sketch
 from rfcore._cli import losses_show as show
@@ -18,7 +17,8 @@ d = infinity; --simulate trains one at finite d and says how far apart the two a
   python -m rfcore losses --gamma 2 --noise-variance 0.1 --simulate 100
 
 A file for --covariance is .npy, .npz or .csv. A square symmetric array is taken for a
-covariance matrix, the rows of any other for samples. Nothing in it is executed."""
+covariance matrix, the rows of any other for samples, taken as they are: give them the
+scale on which the network sees them. Nothing in a file is executed."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +52,11 @@ def _range(text: str) -> tuple[float, float]:
     """FIRST:LAST, a decade or more apart."""
     try:
         first, last = (float(word) for word in text.split(":"))
-        good = 0 < 10 * first <= last * (1 + 1e-9) and math.isfinite(last)
+        good = 1e-30 <= first and 10 * first <= last * (1 + 1e-9) and last <= 1e30
     except ValueError:
         good = False
     if not good:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: 1:1e6, positive, a decade or more")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not allowed: 1:1e6, a decade or more, within 1e-30:1e30"
+        )
     return first, last

@@ -17,6 +17,11 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def share(value: float) -> str:
+    """A percentage."""
+    return f"{value:.2%}" if value > 5e-5 else f"{100 * value:.2g}%"
+
+
 def loss(value: float) -> str:
     """Four decimals, and two digits of what is smaller."""
     if not math.isfinite(value):
@@ -25,12 +30,13 @@ def loss(value: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns set flush right, but for the last one if it holds words."""
+    """Columns set flush right, but for words and intervals."""
+    words = [" to " in cell or cell[:1].isalpha() and cell not in ("infinity", "never") for cell in rows[0]]
     width = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
         cells = [
-            cell.ljust(w) if any(c.isalpha() for c in rows[0][k]) else cell.rjust(w)
+            cell.ljust(w) if words[k] else cell.rjust(w)
             for k, (cell, w) in enumerate(zip(row, width, strict=True))
         ]
         return ("  " + "  ".join(cells)).rstrip()
@@ -49,7 +55,7 @@ def clock(times: "Timescales | None", stop: float, words: str = "lowest test los
         begin, end = times.window
         span = f"{number(begin)} to {number(end)}"
         lines.append(f"  {'window':12} tau = {span}: nine tenths of the improvement")
-        lines += [f"  ({times.reason})"] if times.reason else []
+        lines += [f"  ({part.partition(':')[0]})" for part in times.reason.split("; ") if part]
     return "\n".join(lines)
 
 

@@ -23,7 +23,8 @@ For a linear denoiser (--gamma): the eigenvalues of the covariance of n samples.
   python -m rfcore spectrum --gamma 0.5 --covariance power-law:1.5
 
 A file for --covariance is .npy, .npz or .csv. A square symmetric array is taken for a
-covariance matrix, the rows of any other for samples. Nothing in it is executed."""
+covariance matrix, the rows of any other for samples, taken as they are: give them the
+scale on which the network sees them. Nothing in a file is executed."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rfcore._cli.report import number, table
+from rfcore._cli.report import number, share, table
 from rfcore._cli.sketch import Curve, sketch
 from rfcore._cli.spectra import Bulk, Spectrum
 
@@ -65,7 +65,7 @@ def picture(spectrum: Spectrum, eigenvalues: Floats | None, sizes: str) -> "Figu
 
 
 def _row(edges: tuple[float, float], mass: float, per_dimension: float) -> list[str]:
-    return [_interval(*edges), f"{mass:.2%}", number(mass * per_dimension)]
+    return [_interval(*edges), share(mass), number(mass * per_dimension)]
 
 
 def _interval(left: float, right: float) -> str:
