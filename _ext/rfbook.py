@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from docutils import nodes
+from goals import announce
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
@@ -125,7 +126,9 @@ def polish(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
         body = IMPORTS.sub(FOLDED, body, count=1)
     body = mark_verdicts(body)
     body = MEASURED.sub(r'<span class="rf-measured">\1</span>', body)
-    context["body"] = append(page.split("/")[1], body) if CHAPTER.match(page) else body
+    if chapter := CHAPTER.match(page):
+        body = announce(int(chapter[1]), append(page.split("/")[1], body))
+    context["body"] = body
 
 
 def mark_pictures(app: Sphinx, doctree: nodes.document, page: str) -> None:

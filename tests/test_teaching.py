@@ -1,6 +1,7 @@
 """The pages for teachers: map, courses, misconceptions, exam, and the self-tests of the students."""
 
 import copy
+import importlib
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 from tools import chapter_times, course
 from tools.course_map import DOWN, HIGH, WIDE, Node, before, crosses, drawn, route
@@ -315,3 +317,17 @@ def test_a_chapter_without_exercise_of_that_name_is_noticed(book):
     spoilt.pop(1)
     with pytest.raises(ValueError, match="ex-sde-ve is no exercise"):
         course.exercise(spoilt, "ex-sde-ve")
+
+
+def test_every_chapter_says_under_its_title_what_it_needs_and_is_good_for(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "_ext")
+    goals = importlib.import_module("goals")
+    for number, chapter in course.collected(course.load()).items():
+        said = BeautifulSoup(goals.announce(number, "<h1>Title</h1>\n<p>Text</p>"), "html.parser")
+        assert [tag.name for tag in said.find_all(recursive=False)] == ["h1", "p", "p"]
+        line = said.find("p")
+        needed = {link["href"] for link in line.find_all("a")}
+        assert {int(href[:2]) for href in needed} == set(chapter.node.needs)
+        assert all((ROOT / "chapters" / href.replace(".html", ".ipynb")).exists() for href in needed)
+        assert line.get_text().count("Afterwards you can") == 1
+        assert len(line.get_text().split(";")) == len(chapter.goals)
