@@ -57,7 +57,9 @@
     if (!picture) return;
     if (!slider) { picture.style.height = `${Math.floor(height)}px`; return; }
     const controls = slider.offsetHeight ? slider.offsetHeight - picture.clientHeight : 3 * deck.em;
-    slider.style.maxWidth = `${Math.floor(Math.max(height - controls, 100) * aspect(unit))}px`;
+    const drawn = Math.max(height - controls, 100);
+    picture.style.height = `${Math.floor(drawn)}px`;
+    slider.style.maxWidth = `${Math.floor(Math.max(drawn * aspect(unit), 20 * deck.em))}px`;  // its words need width
   }
 
   // May this figure stand beside the rest of the slide?  Text and verdicts can be narrow; equations cannot.
