@@ -25,7 +25,7 @@ def line(number: int) -> str:
     before = f"Needs chapter{'s' if len(needs) > 1 else ''} {_numbers(needs)}. " if needs else ""
     *goals, last = chapter.goals
     after = f"Afterwards you can {'; '.join([*goals, f'and {last}'] if goals else [last])}."
-    return f'<p class="rf-goals slides-skip">{before}{text(after)}</p>\n'
+    return f'<p class="rf-goals">{before}{text(after)}</p>\n'
 
 
 def announce(number: int, body: str) -> str:
