@@ -49,9 +49,15 @@ A *question* is a frozen value: [`RandomFeatureModel`](#api-model-randomfeaturem
 - Diffusion time `t` is that of $dx=-x\,dt+\sqrt2\,dB$, entropies are in nats, pixels lie in $[-1,1]$.
 - Formulas are typed as in the code: `e^-t`, `Delta` for $1-e^{-2t}$, `<f(lambda)>` for the mean over the law
   of the eigenvalues of $\Sigma$, `tr` for the trace, divided by $d$ where linear models are concerned.
+- The letters of the networks are always the same: `p` features, `n` samples with `m` noise draws each, in
+  dimension `d`; `lambda` an eigenvalue of $\Sigma$; `a`, `b`, `v`, `s` the constants of the
+  [Gaussian equivalence](#api-gaussian-gaussianconstants-type), and `alpha` for $e^{-t}a$. Those of linear
+  models: `z` the variance of the noise, `a` $=1/(1+z)$, `b` $=z/(1+z)$, `c` $=z$ plus the ridge.
 - What is random takes a `seed` and nothing else decides: the same seed gives the same numbers.
 - Bad input raises one `ValueError` that names the parameter, its value and what is allowed; what cannot be
   solved to the stated accuracy raises `RuntimeError` or `ArithmeticError`.
+- Bulks and losses are to be had at a prompt as well, with tables, pictures and files:
+  `python -m rfcore spectrum --help`.
 - Questions, theory and the diffusion process need numpy and scipy alone; simulation and networks need
   torch.
 """

@@ -57,7 +57,8 @@ class ThirdBulk:
 def two_bulks(model: RandomFeatureModel) -> TwoBulks:
     """Sample bulk s^2 + v^2 (1 -/+ sqrt(p/n))^2, population bulk of Sigma = lambda I.
 
-    The population bulk is s^2 + v^2 + (b^2 + alpha^2 lambda)(1 -/+ sqrt(psi_p))^2.
+    The population bulk is s^2 + v^2 + (b^2 + alpha^2 lambda)(1 -/+ sqrt(psi_p))^2, with b, v, s of
+    ``model.constants`` and alpha = e^-t a.
 
     Raises ValueError for finitely many noise draws, and for a covariance with more than one eigenvalue.
     Source: Bonnaire et al. (2025), Theorem 3.2, for psi_p, psi_n >> 1.
