@@ -49,7 +49,8 @@ def resolvent(model: RandomFeatureModel, z: npt.ArrayLike) -> Resolvent:
     """Solve the closed equations for the resolvent of U at d, n, p = infinity.
 
     With a, b, v, s of ``model.constants``, alpha = e^-t a, u = psi_p q, eps = 1/m,
-    zeta = eps chi_1 + (1 - eps) chi_2, kappa = zeta b^2 + chi_1 alpha^2 lambda, h = 1/(1 + kappa u) and <> over the covariance law:
+    zeta = eps chi_1 + (1 - eps) chi_2, kappa = zeta b^2 + chi_1 alpha^2 lambda, h = 1/(1 + kappa u), and <>
+    over the covariance law:
 
         1/q = chi_1 v^2 + zeta s^2 - z + <kappa h>,   r = q <lambda h>,   s = q <h>
         1/chi_1 = 1 + t_C + eps t_D,   1/chi_2 = 1 + eps t_D
