@@ -1,7 +1,8 @@
 """The files around the book: the README's example, the pins, the extension, the table of benchmarks."""
 
 import doctest
-import importlib.util
+import importlib
+import importlib.metadata
 import math
 import re
 import subprocess
@@ -49,12 +50,10 @@ def test_the_theory_needs_no_torch_and_the_pins_meet_the_bounds():
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 
 
-@pytest.fixture(scope="module")
-def extension():
-    spec = importlib.util.spec_from_file_location("rfbook", ROOT / "_ext" / "rfbook.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def extension(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "_ext")  # as Sphinx does
+    return importlib.import_module("rfbook")
 
 
 def test_verdicts_link_to_what_they_check(extension):
