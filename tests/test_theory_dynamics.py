@@ -201,3 +201,21 @@ def test_timescales_without_meaning() -> None:
 def test_bad_times(tau: object) -> None:
     with pytest.raises(ValueError, match="tau = .* is not allowed"):
         rf.theory.loss_curves(BASE, tau)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("draws, width", [(1, 1.0), (2, 2.0)])
+def test_where_eigenvalues_reach_zero_memorising_never_ends(draws, width):
+    question = rf.RandomFeatureModel(4 * width, 4.0, 0.1, noise_draws=draws)  # p = n m
+    parts, times = rf.theory.shares(question), rf.theory.timescales(question)
+    assert 1 - sum(part.drop for part in parts) == pytest.approx(0, abs=1e-9)  # what is left in the end
+    assert parts[0].harmonic == 0 and times.memorize == math.inf and "p = n m" in times.reason
+    near = [
+        rf.theory.timescales(dataclasses.replace(question, psi_p=4 * width * (1 + gap)))
+        for gap in (1e-2, 1e-3)
+    ]
+    assert near[0].memorize < near[1].memorize < math.inf
+    assert times.loss_half_time == pytest.approx(near[1].loss_half_time, rel=5e-3)
+    assert times.window == pytest.approx(near[1].window, rel=5e-3)
+    # The train loss ends as tau^(-1/2), so a hundred times later a tenth is left.
+    late = rf.theory.loss_curves(question, [1e8, 1e10]).train
+    assert late[1] / late[0] == pytest.approx(0.1, rel=1e-3)

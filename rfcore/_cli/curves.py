@@ -29,7 +29,6 @@ class Found:
     stop: float
     lowest_test: float
     exact: float
-    network: bool
     times: Timescales | None
 
     @property
@@ -39,9 +38,8 @@ class Found:
 
 def answer(model: Any, limits: tuple[float, float] | None) -> Found:
     """The losses at d = infinity, at twelve times a decade."""
-    linear = isinstance(model, LinearModel)
     times = training_times(model)
-    first, last = limits or (_linear_limits(model) if linear else _limits(model, times))
+    first, last = limits or (_linear_limits(model) if times is None else _limits(model, times))
     tau = np.geomspace(first, last, round(PER_DECADE * math.log10(last / first)) + 1)
     curves, end = theory.loss_curves(model, tau), theory.minimizer(model)
     if times is None:
@@ -50,16 +48,14 @@ def answer(model: Any, limits: tuple[float, float] | None) -> Found:
     else:
         stop = times.stop_best
         lowest = end.test if math.isinf(stop) else float(theory.loss_curves(model, stop).test)
-    noise = model.noise if linear else model.delta
+    noise = model.noise if times is None else model.delta
     exact = float(curves.test[0] - noise * curves.score_error[0])
-    return Found(curves, end, stop, lowest, exact, not linear, times)
+    return Found(curves, end, stop, lowest, exact, times)
 
 
 def training_times(model: Any) -> Timescales | None:
-    """The times of a network; none where its eigenvalues reach 0, at p = n m without ridge."""
-    if isinstance(model, LinearModel) or theory.support(model).bulks[0].left + model.ridge == 0:
-        return None
-    return theory.timescales(model)
+    """The times of a network; a linear denoiser has none."""
+    return None if isinstance(model, LinearModel) else theory.timescales(model)
 
 
 def simulate(model: Any, tau: Floats, d: int, draws: int, seed: int) -> LossCurves:
@@ -106,11 +102,11 @@ def columns(found: Found, measured: LossCurves | None) -> dict[str, npt.ArrayLik
     return made
 
 
-def _limits(model: Any, times: Timescales | None) -> tuple[float, float]:
+def _limits(model: Any, times: Timescales) -> tuple[float, float]:
     """From before the first direction is learnt to after the last one that matters, in whole decades."""
     clock, bulks = model.psi_p / model.delta, theory.support(model).bulks
     first = clock / (bulks[-1].right + model.ridge)
-    if times is None:  # there is no last one
+    if bulks[0].left + model.ridge == 0:  # eigenvalues reach 0: there is no last one
         return _decades(first / 30, 1e4 * clock / bulks[0].right)
     known = [time for time in (times.generalize, times.memorize) if math.isfinite(time)]
     if not math.isfinite(times.memorize):

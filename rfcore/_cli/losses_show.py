@@ -13,7 +13,6 @@ from rfcore.answers import LossCurves
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NO_TIMES = "\n  (p = n m: eigenvalues reach 0, and memorising never ends)"
 GREY = "#767676"
 TOP = 1.5  # pictures end here: a test loss may reach any height
 POINTS = 4  # of a simulation, per decade
@@ -38,7 +37,7 @@ def rows(found: Found, measured: LossCurves | None) -> str:
 def stop(found: Found) -> str:
     """When to stop, and the other times of training."""
     words = f"lowest test loss, {loss(found.lowest_test)}; the exact score has {loss(found.exact)}"
-    return clock(found.times, found.stop, words) + (NO_TIMES if found.network and not found.times else "")
+    return clock(found.times, found.stop, words)
 
 
 def sketched(found: Found, measured: LossCurves | None) -> str:

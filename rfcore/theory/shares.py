@@ -23,7 +23,8 @@ class Share:
 
     mass : its share of the eigenvalues
     drop : by how much its eigenvectors lower the train loss over all times
-    harmonic : harmonic mean of its eigenvalues (plus the ridge), weighted by that drop
+    harmonic : harmonic mean of its eigenvalues (plus the ridge), weighted by that drop; 0 where they reach 0
+        (p = n m without ridge)
     error : relative error estimate of the quadrature (theory), or of round-off (simulation)
     standard_error : those of mass, drop and harmonic where they are means over draws, else None
 
@@ -71,8 +72,10 @@ def shares(model: RandomFeatureModel) -> tuple[Share, ...]:
 
     answer = []
     for bulk in support(model).bulks:
-        (drop, inverse), error = _over_bulk(rates, bulk)
-        answer.append(Share(bulk, bulk.mass, float(drop), float(drop / inverse), error))
+        endless = bulk.left + mu == 0  # the weight goes as x^(-1/2), and its mean of 1/x is infinite
+        values, error = _over_bulk(lambda x: rates(x)[:1], bulk) if endless else _over_bulk(rates, bulk)
+        harmonic = 0.0 if endless else float(values[0] / values[1])
+        answer.append(Share(bulk, bulk.mass, float(values[0]), harmonic, error))
     return tuple(answer)
 
 

@@ -68,8 +68,12 @@ def timescales(model: RandomFeatureModel) -> Timescales:
         generalize = model.psi_p / (model.delta * (parts[len(rest)].bulk.left + model.ridge))
         if rest:
             drop = sum(s.drop for s in rest)
-            memorize = model.psi_p / model.delta * sum(s.drop / s.harmonic for s in rest) / drop
-            half_time = _half_time(model, drop, memorize)
+            if all(s.harmonic > 0 for s in rest):
+                memorize = model.psi_p / model.delta * sum(s.drop / s.harmonic for s in rest) / drop
+            else:
+                memorize = math.inf
+                reasons.append("eigenvalues reach 0, at p = n m: memorize is inf")
+            half_time = _half_time(model, drop, min(memorize, 10 * generalize))
         else:
             reasons.append("no eigenvalue lies between the atom and the population bulk: memorize is nan")
     best, window = _stopping(model, parts)
@@ -109,7 +113,7 @@ def _half_time(model: RandomFeatureModel, drop: float, guess: float) -> float:
 def _stopping(model: RandomFeatureModel, parts: tuple[Share, ...]) -> tuple[float, tuple[float, float]]:
     """The best stopping time and the window around it."""
     first = model.psi_p / (model.delta * (parts[-1].bulk.right + model.ridge)) / 100
-    slowest = min(part.harmonic for part in parts)
+    slowest = min(part.harmonic or part.bulk.right / 100 for part in parts)
     last = 100 * model.psi_p / (model.delta * slowest)
     log_tau = np.linspace(math.log(first), math.log(last), int(PER_DECADE * math.log10(last / first)))
     test = loss_curves(model, np.exp(log_tau)).test
