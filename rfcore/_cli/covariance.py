@@ -11,6 +11,9 @@ from rfcore.covariance import Covariance
 
 Array = npt.NDArray[np.float64]
 WORDS = "isotropic, power-law:EXPONENT, low-rank:FRACTION, digits, patches"
+FILES = """A file for --covariance is .npy, .npz or .csv. A square symmetric array is taken for a
+covariance matrix, the rows of any other for samples, taken as they are: give them the
+scale on which the network sees them. Nothing in a file is executed."""
 ENDINGS = (".npy", ".npz", ".csv")
 ATOMS = 256  # a law of more is merged to as many: it costs as much time as it has atoms
 SYMMETRIC = 1e-10  # of the largest entry: what counts as symmetric in Covariance.from_matrix

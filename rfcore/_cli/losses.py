@@ -2,11 +2,12 @@
 
 import argparse
 
-from rfcore._cli import curves, files, question, sketch
+from rfcore._cli import covariance, curves, files, question, sketch
 from rfcore._cli import losses_show as show
 
 SUMMARY = "train and test loss over training time"
-ABOUT = """Train and test loss at every training time tau, when to stop, and when a model
+ABOUT = (
+    """Train and test loss at every training time tau, when to stop, and when a model
 generalises and memorises. A model that is not trained has loss 1. Theory is exact at
 d = infinity; --simulate trains one at finite d and says how far apart the two are.
 
@@ -16,9 +17,9 @@ d = infinity; --simulate trains one at finite d and says how far apart the two a
   python -m rfcore losses --noise-draws 1 --ridge 0.001
   python -m rfcore losses --gamma 2 --noise-variance 0.1 --simulate 100
 
-A file for --covariance is .npy, .npz or .csv. A square symmetric array is taken for a
-covariance matrix, the rows of any other for samples, taken as they are: give them the
-scale on which the network sees them. Nothing in a file is executed."""
+"""
+    + covariance.FILES
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

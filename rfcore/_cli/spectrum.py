@@ -6,12 +6,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from rfcore._cli import curves, files, question, report, sketch, spectra
+from rfcore._cli import covariance, curves, files, question, report, sketch, spectra
 from rfcore._cli import spectrum_show as show
 
 Floats = npt.NDArray[np.float64]
 SUMMARY = "where the eigenvalues are, and when they are learnt"
-ABOUT = """Where the eigenvalues of U are, the matrix that sets how fast a random-feature
+ABOUT = (
+    """Where the eigenvalues of U are, the matrix that sets how fast a random-feature
 score is learnt: an eigenvalue x is learnt in the time psi_p/(Delta x). Theory is exact at
 d = infinity; --simulate draws the matrix at finite d and says how far apart the two are.
 For a linear denoiser (--gamma): the eigenvalues of the covariance of n samples.
@@ -22,9 +23,9 @@ For a linear denoiser (--gamma): the eigenvalues of the covariance of n samples.
   python -m rfcore spectrum --covariance mydata.npy --psi-n 2
   python -m rfcore spectrum --gamma 0.5 --covariance power-law:1.5
 
-A file for --covariance is .npy, .npz or .csv. A square symmetric array is taken for a
-covariance matrix, the rows of any other for samples, taken as they are: give them the
-scale on which the network sees them. Nothing in a file is executed."""
+"""
+    + covariance.FILES
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
