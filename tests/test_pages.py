@@ -74,9 +74,7 @@ LIMIT = 1_500_000
 @EACH
 def test_no_box_waits_for_a_kernel(page):
     """The twins of the interactive figures need a kernel: the page shows their code and no empty widget."""
-    assert not soup(page).select(
-        '[type*="jupyter.widget"], .jupyter-widgets, .output.widget'
-    )
+    assert not soup(page).select('[type*="jupyter.widget"], .jupyter-widgets, .output.widget')
 
 
 @EACH
