@@ -88,6 +88,18 @@ def test_live_cells_store_nothing_and_sliders_are_self_contained(path):
 
 
 @CHAPTERS
+def test_live_functions_that_draw_return_their_figure(path):
+    code = ast.parse("\n".join(without_install(cell.source) for cell in code_cells(path)))
+    defined = {node.name: node for node in ast.walk(code) if isinstance(node, ast.FunctionDef)}
+    calls = [
+        node for node in ast.walk(code) if isinstance(node, ast.Call) and ast.unparse(node.func) == "live"
+    ]
+    for drawn in [defined[ast.unparse(call.args[0])] for call in calls]:
+        if "panels(" in ast.unparse(drawn):  # which closes the figure: it is shown as what is returned
+            assert isinstance(drawn.body[-1], ast.Return), ast.unparse(drawn)
+
+
+@CHAPTERS
 def test_labelled_equations_are_referred_to_or_checked(path):
     text = "\n".join(cell.source for cell in read(path).cells)
     labels = [a or b for a, b in LABEL.findall(text)]
