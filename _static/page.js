@@ -25,6 +25,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   window.addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(judgeAll));
   window.addEventListener("resize", judgeAll);
+  matchMedia("print").addEventListener("change", judgeAll);  // on paper nothing scrolls, and the theme says so
   document.addEventListener("toggle", judgeAll, true);  // folded parts have no width until they are opened
   document.addEventListener("click", () => requestAnimationFrame(judgeAll));
 });

@@ -105,7 +105,8 @@ class Page:
         self.complaints.clear()
         self.requests.clear()
         self.loaded = False
-        self.send("Page.navigate", url=url)
+        if "loaderId" not in self.send("Page.navigate", url=url):  # another place on the page that is open
+            self.send("Page.reload")
         end = time.monotonic() + limit
         while not self.loaded:
             if time.monotonic() > end:
