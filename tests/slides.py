@@ -5,6 +5,11 @@ import re
 from tools.browser import DESKTOP, SETTLE, Device
 
 SMALL, LARGE = Device("projector", 1280, 720), Device("wall", 1920, 1080)
+# The page opens its slides by itself, some time after it has loaded and its formulas are typeset.
+STARTED = """new Promise((done, failed) => { const end = performance.now() + 20000; (function look() {
+  if (rfProject.state()) done(0);
+  else if (performance.now() > end) failed(new Error("the slides of this address did not open"));
+  else setTimeout(look, 20);})(); })"""
 # What must be on some slide, by kind; `folded` is what only shows when asked for.
 TRACK = """(() => {
   const article = document.querySelector("article");

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slides import LOOK, SMALL, SWEEP, TRACK, judged
+from tests.slides import LOOK, SMALL, STARTED, SWEEP, TRACK, judged
 from tools.browser import SETTLE, Device, chromium, find
 from tools.build_book import PAGES
 
@@ -35,7 +35,7 @@ def tab():
 def test_keys_buttons_and_addresses(tab, path):
     tab.show_on(SMALL)
     tab.open(path.as_uri() + "#slide-3")
-    tab.run("new Promise(done => setTimeout(done, 300))")
+    tab.run(STARTED)
     tab.run(TRACK)
     look = tab.run(LOOK)
     assert look["said"].startswith("Slide 3 of ")
@@ -76,6 +76,7 @@ def test_slides_are_accessible_in_both_colours(tab, path):
     for device in (SMALL, DARK):
         tab.show_on(device)
         tab.open(path.as_uri() + "?project")
+        tab.run(STARTED)
         tab.run(f"{AXE}; 0")
         for _ in range(2):
             tab.press("ArrowRight", 39)
@@ -86,6 +87,7 @@ def test_slides_are_accessible_in_both_colours(tab, path):
 def test_slides_on_a_phone_fit_too(tab, path):
     tab.show_on(PHONE)
     tab.open(path.as_uri() + "#project")
+    tab.run(STARTED)
     tab.run(TRACK)
     assert all(slide["over"][0] == 0 for slide in tab.run(SWEEP))
 
@@ -95,7 +97,7 @@ def test_printed_slides_are_one_a_page(tab, path):
     tab.show_on(SMALL)
     tab.open("about:blank")  # a new place on the same page would not load it
     tab.open(path.as_uri() + "#project")
-    tab.run("new Promise(done => setTimeout(done, 300))")
+    tab.run(STARTED)
     slides = tab.run("rfProject.state().slides.length")
     sheet = base64.b64decode(tab.send("Page.printToPDF", preferCSSPageSize=True)["data"])
     assert max(int(count) for count in re.findall(rb"/Count (\d+)", sheet)) == slides

@@ -219,3 +219,9 @@ def test_where_eigenvalues_reach_zero_memorising_never_ends(draws, width):
     # The train loss ends as tau^(-1/2), so a hundred times later a tenth is left.
     late = rf.theory.loss_curves(question, [1e8, 1e10]).train
     assert late[1] / late[0] == pytest.approx(0.1, rel=1e-3)
+
+
+def test_where_all_eigenvalues_belong_to_the_population_and_reach_zero_it_never_ends_learning():
+    times = rf.theory.timescales(rf.RandomFeatureModel(0.1, 0.1, 0.1, noise_draws=1))  # p = n < d
+    assert times.generalize == math.inf and math.isnan(times.memorize)
+    assert "generalize is inf" in times.reason

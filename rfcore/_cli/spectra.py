@@ -12,6 +12,7 @@ from rfcore import theory
 from rfcore._cli import linear_law
 from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.progress import progress
+from rfcore.theory.timescales import below_population
 
 Floats = npt.NDArray[np.float64]
 NODES = 200  # of the density, per bulk
@@ -60,7 +61,7 @@ def answer(model: RandomFeatureModel | LinearModel) -> Spectrum:
         times.append(clock / slowest if slowest > 0 else math.inf)
     atom = (support.atom.location, support.atom.mass) if support.atom else None
     bulks = _bulks(parts, times, atom[1] if atom else 0.0)
-    return Spectrum(bulks, atom, model.psi_p, _memorising(bulks, min(1.0, 1 / model.psi_p)))
+    return Spectrum(bulks, atom, model.psi_p, below_population(model.psi_p, support.bulks))
 
 
 def _bulks(parts: list[Any], times: list[float], start: float) -> tuple[Bulk, ...]:
@@ -70,16 +71,6 @@ def _bulks(parts: list[Any], times: list[float], start: float) -> tuple[Bulk, ..
         found.append(Bulk(left, right, mass, time, x, density, below))
         start += mass
     return tuple(found)
-
-
-def _memorising(bulks: tuple[Bulk, ...], population: float) -> int | None:
-    """The number of bulks below those that hold the share ``population`` of the eigenvalues."""
-    mass = 0.0
-    for k in range(len(bulks) - 1, -1, -1):
-        mass += bulks[k].mass
-        if abs(mass - population) < 1e-9:
-            return k
-    return None
 
 
 def distance(spectrum: Spectrum, eigenvalues: Floats) -> float:

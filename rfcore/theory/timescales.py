@@ -1,6 +1,7 @@
 """When the model generalises, when it memorises, and when to stop."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from rfcore.model import RandomFeatureModel
 from rfcore.theory.dynamics import loss_curves
 from rfcore.theory.minimizer import minimizer
 from rfcore.theory.shares import Share, shares
+from rfcore.theory.support import Bulk
 
 Floats = npt.NDArray[np.float64]
 ALIGNED = 1e-9  # to which a sum of masses must equal min(1, 1/psi_p)
@@ -61,12 +63,15 @@ def timescales(model: RandomFeatureModel) -> Timescales:
     parts = shares(model)
     reasons: list[str] = []
     generalize = memorize = half_time = math.nan
-    rest = _below_population(model, parts)
-    if rest is None:
+    below = below_population(model.psi_p, parts)
+    if below is None:
         reasons.append("no gap below the d largest eigenvalues: generalize, memorize, loss_half_time are nan")
     else:
-        generalize = model.psi_p / (model.delta * (parts[len(rest)].bulk.left + model.ridge))
-        if rest:
+        slowest = parts[below].bulk.left + model.ridge
+        generalize = model.psi_p / (model.delta * slowest) if slowest > 0 else math.inf
+        if math.isinf(generalize):
+            reasons.append("the d largest eigenvalues reach 0, at p = n m: generalize is inf")
+        if rest := parts[:below]:
             drop = sum(s.drop for s in rest)
             if all(s.harmonic > 0 for s in rest):
                 memorize = model.psi_p / model.delta * sum(s.drop / s.harmonic for s in rest) / drop
@@ -85,13 +90,13 @@ def timescales(model: RandomFeatureModel) -> Timescales:
     return Timescales(generalize, memorize, published_time, half_time, best, window, "; ".join(reasons))
 
 
-def _below_population(model: RandomFeatureModel, parts: tuple[Share, ...]) -> tuple[Share, ...] | None:
-    """The bulks below the d largest eigenvalues, or None if no gap separates those."""
-    target, mass = min(1.0, 1 / model.psi_p), 0.0
+def below_population(psi_p: float, parts: Sequence[Share | Bulk]) -> int | None:
+    """How many bulks lie below the d largest eigenvalues; None if no gap separates those."""
+    target, mass = min(1.0, 1 / psi_p), 0.0
     for k in range(len(parts) - 1, -1, -1):
         mass += parts[k].mass
         if abs(mass - target) < ALIGNED:
-            return parts[:k]
+            return k
     return None
 
 
