@@ -95,7 +95,6 @@ def test_slides_on_a_phone_fit_too(tab, path):
 @pytest.mark.parametrize("path", ONE)
 def test_printed_slides_are_one_a_page(tab, path):
     tab.show_on(SMALL)
-    tab.open("about:blank")  # a new place on the same page would not load it
     tab.open(path.as_uri() + "#project")
     tab.run(STARTED)
     slides = tab.run("rfProject.state().slides.length")

@@ -106,3 +106,26 @@ def test_totals_are_read_from_the_last_line_of_pytest():
         ("3", "skipped"),
         ("2", "errors"),
     ]
+
+
+def test_a_group_of_tests_stays_with_one_worker(tmp_path):
+    """Pages are parsed, and browsers started, once a group; not every pytest and xdist do that."""
+    (tmp_path / "test_group.py").write_text(
+        "import time, pytest\n@pytest.mark.xdist_group('one')\n@pytest.mark.parametrize('k', range(6))\n"
+        "def test_it(k): time.sleep(0.1)\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        "-p",
+        "no:cacheprovider",
+    ]
+    done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True)
+    workers = re.findall(r"\[(gw\d)\].* PASSED", done.stdout)
+    assert len(workers) == 6 and len(set(workers)) == 1, done.stdout

@@ -203,6 +203,26 @@ def test_bad_times(tau: object) -> None:
         rf.theory.loss_curves(BASE, tau)  # type: ignore[arg-type]
 
 
+POWER = rf.Covariance.power_law(1.5, 20)
+HARD = {  # what makes a bulk hard to integrate over
+    "two bulks that have just met": rf.RandomFeatureModel(2, 16, 1e-3, POWER, "erf", ridge=1e-3),
+    "a bulk of relative width 4e-10": rf.RandomFeatureModel(1000, 0.05, 5),
+    "a hard edge at 1e-10 of its place": rf.RandomFeatureModel(56.1, 55.1, 5.6, POWER, "relu", ridge=0.01),
+    "a hard edge beside a pole": rf.RandomFeatureModel(0.4, 0.4, 4e-4, POWER, "relu", 1, ridge=1e-6),
+    "an edge at 1e-12": rf.RandomFeatureModel(8.0001, 8, 0.1, noise_draws=1),
+}
+
+
+@pytest.mark.parametrize("model", HARD.values(), ids=HARD)
+def test_shares_add_up_over_bulks_of_every_shape(model) -> None:
+    parts = rf.theory.shares(model)
+    assert 1 - sum(part.drop for part in parts) == pytest.approx(rf.theory.minimizer(model).train, abs=1e-11)
+    for part in parts:
+        left, right = part.bulk.left + model.ridge, part.bulk.right + model.ridge
+        slack = 1 + 1e-12 + part.error
+        assert left / slack <= part.harmonic <= right * slack
+
+
 @pytest.mark.parametrize("draws, width", [(1, 1.0), (2, 2.0)])
 def test_where_eigenvalues_reach_zero_memorising_never_ends(draws, width):
     question = rf.RandomFeatureModel(4 * width, 4.0, 0.1, noise_draws=draws)  # p = n m

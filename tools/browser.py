@@ -102,17 +102,20 @@ class Page:
 
     def open(self, url: str, limit: float = 60) -> None:
         """Loads an address and waits until its formulas are typeset."""
+        self._load("about:blank", limit)  # another place on the page that is open would not load it
         self.complaints.clear()
         self.requests.clear()
+        self._load(url, limit)
+        self.run("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => 0) : 0")
+
+    def _load(self, url: str, limit: float) -> None:
         self.loaded = False
-        if "loaderId" not in self.send("Page.navigate", url=url):  # another place on the page that is open
-            self.send("Page.reload")
+        self.send("Page.navigate", url=url)
         end = time.monotonic() + limit
         while not self.loaded:
             if time.monotonic() > end:
                 raise TimeoutError(f"{url} did not load in {limit} s")
             self._note(json.loads(self.socket.recv()))
-        self.run("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => 0) : 0")
 
     def run(self, script: str) -> Any:
         """The value of a script, awaited if it is a promise."""

@@ -45,11 +45,16 @@ class Solved:
 
 def solved(par: Parameters, z: Array) -> Solved:
     """Solve the closed equations at complex points z of any shape."""
-    flat = np.asarray(z, dtype=np.complex128).ravel()
+    return solved_above(par, np.asarray(z, dtype=np.complex128) - par.floor)
+
+
+def solved_above(par: Parameters, y: Array) -> Solved:
+    """The same at z = s^2 + y, for points much nearer to s^2 than the size of s^2."""
+    flat = y.ravel()
     lower = flat.imag < 0
-    x, residual = solve(par, np.where(lower, np.conj(flat), flat) - par.floor)
-    u, c1, c2 = (np.where(lower, np.conj(f), f).reshape(z.shape) for f in x)
-    return from_unknowns(par, u, c1, c2, residual.reshape(z.shape))
+    x, residual = solve(par, np.where(lower, np.conj(flat), flat))
+    u, c1, c2 = (np.where(lower, np.conj(f), f).reshape(y.shape) for f in x)
+    return from_unknowns(par, u, c1, c2, residual.reshape(y.shape))
 
 
 def from_unknowns(par: Parameters, u: Array, c1: Array, c2: Array, residual: Array) -> Solved:

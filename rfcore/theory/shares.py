@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.model import RandomFeatureModel
-from rfcore.theory._equations import parameters
-from rfcore.theory._traces import solved, t_train
+from rfcore.theory._equations import Parameters, parameters
+from rfcore.theory._traces import solved_above, t_train
 from rfcore.theory.support import Bulk, support
 
 Floats = npt.NDArray[np.float64]
-START, LARGEST = 48, 98_304  # nodes per bulk: many where two bulks all but touch
+START, LARGEST = 48, 98_304  # points per bulk: many where two bulks all but touch
 TOLERANCE = 1e-10
+ROUND_OFF = 1e-6  # a change that stays, below this, is round-off: of a drop of 1e-13, say
 
 
 @dataclass(frozen=True)
@@ -61,44 +62,75 @@ def shares(model: RandomFeatureModel) -> tuple[Share, ...]:
     """
     par = parameters(model)
     mu = model.ridge
-
-    def weight(x: Floats) -> Floats:
-        """Im T_1/pi: the density of V V^T/d in the eigenbasis of U."""
-        return np.asarray(t_train(par, solved(par, x.astype(np.complex128))).imag / math.pi)
-
-    def rates(x: Floats) -> Floats:
-        drop = weight(x) * (x + 2 * mu) / (x + mu) ** 2
-        return np.stack([drop, drop / (x + mu)])
-
+    found = support(model).bulks
+    ends = [bulk.above_floor for bulk in found]
     answer = []
-    for bulk in support(model).bulks:
-        endless = bulk.left + mu == 0  # the weight goes as x^(-1/2), and its mean of 1/x is infinite
-        values, error = _over_bulk(lambda x: rates(x)[:1], bulk) if endless else _over_bulk(rates, bulk)
-        harmonic = 0.0 if endless else float(values[0] / values[1])
-        answer.append(Share(bulk, bulk.mass, float(values[0]), harmonic, error))
+    for k, bulk in enumerate(found):
+        if bulk.left + mu == 0:
+            values, error = _from_zero(par, bulk)
+        else:
+            below = ends[k - 1][1] if k else 0.0
+            above = ends[k + 1][0] if k + 1 < len(ends) else math.inf
+            values, error = _around(par, mu, bulk, below, above)
+        answer.append(Share(bulk, bulk.mass, float(values[0]), float(values[0] / values[1]), error))
     return tuple(answer)
 
 
-def _over_bulk(function: Callable[[Floats], Floats], bulk: Bulk) -> tuple[Floats, float]:
-    """Integrate over a bulk; root-like and hard edges both become smooth in the angle theta."""
-    points, last = START, None
-    while points <= LARGEST:
+def _around(par: Parameters, mu: float, bulk: Bulk, below: float, above: float) -> tuple[Floats, float]:
+    """int of the weight times (f, f/(x + mu)) over a bulk, by a closed path in the complex plane.
+
+    With u = log(z - floor), or log(z + mu) for a bulk that begins at the floor, the path is the ellipse
+    around the bulk with its ends as foci, half as large (in the exponent) as the first that meets another
+    bulk or the end of the strip |Im u| < pi; the poles of f are not in it.  The midpoint rule then converges
+    geometrically, whatever the density does within the bulk.
+    """
+    low, high = bulk.above_floor
+    shift = par.floor + mu if bulk.hard else 0.0
+
+    def u(y: float) -> float:
+        return math.log1p(y / shift) if shift else math.log(y)
+
+    middle, half = (u(high) + u(low)) / 2, (u(high) - u(low)) / 2
+    room = [math.asinh(math.pi / half)]
+    room += [math.acosh((middle - u(below)) / half)] if below > 0 else []
+    room += [math.acosh((u(above) - middle) / half)] if above < math.inf else []
+    size = complex(min(room) / 2)
+
+    def integral(points: int) -> Floats:
+        angle = size + 1j * (np.arange(points) + 0.5) * math.pi / points
+        path = middle + half * np.cosh(angle)
+        y = shift * np.expm1(path) if shift else np.exp(path)
+        at = y + par.floor + mu
+        slope = (y + shift) * half * np.sinh(angle)
+        drop = t_train(par, solved_above(par, y)) * (at + mu) / at**2 * slope
+        return np.asarray(-np.sum([drop, drop / at], axis=-1).real / points)
+
+    return _settled(integral, bulk)
+
+
+def _from_zero(par: Parameters, bulk: Bulk) -> tuple[Floats, float]:
+    """The same on the axis, for a bulk that begins at 0, without a ridge: a path would meet the pole of f.
+
+    The drop begins as x^(-1/2), so its mean of 1/x is infinite.
+    """
+
+    def integral(points: int) -> Floats:
         theta = (np.arange(points) + 0.5) * math.pi / points
-        x, slope = _angle(bulk, theta)
-        value = np.sum(function(x) * slope, axis=-1) * math.pi / points
-        if last is not None:
-            error = float(np.max(np.abs(value - last) / np.abs(value)))
-            if error < TOLERANCE:
-                return value, error
-        points, last = 2 * points, value
+        x = bulk.right * (1 + np.cos(theta)) / 2
+        weight = t_train(par, solved_above(par, x.astype(np.complex128))).imag
+        return np.array([np.sum(weight / x * bulk.right / 2 * np.sin(theta)) / points, math.inf])
+
+    return _settled(integral, bulk)
+
+
+def _settled(integral: Callable[[int], Floats], bulk: Bulk) -> tuple[Floats, float]:
+    """The integral with as many points as it needs or as round-off allows, and its last relative change."""
+    points, last, before = START, integral(START // 2), math.inf
+    while points <= LARGEST:
+        value = integral(points)
+        finite = np.isfinite(value)
+        error = float(np.max(np.abs(value[finite] / last[finite] - 1)))
+        if error < TOLERANCE or before / 2 < error < ROUND_OFF:
+            return value, error
+        points, last, before = 2 * points, value, error
     raise RuntimeError(f"the quadrature over the bulk [{bulk.left}, {bulk.right}] has not settled")
-
-
-def _angle(bulk: Bulk, theta: Floats) -> tuple[Floats, Floats]:
-    """x(theta) on (left, right) and |dx/dtheta|: logarithmic where the bulk spans decades."""
-    if bulk.left > 0 and bulk.right > 4 * bulk.left:
-        middle, half = math.log(bulk.left * bulk.right) / 2, math.log(bulk.right / bulk.left) / 2
-        x = np.exp(middle + half * np.cos(theta))
-        return x, x * half * np.sin(theta)
-    middle, half = (bulk.left + bulk.right) / 2, (bulk.right - bulk.left) / 2
-    return middle + half * np.cos(theta), half * np.sin(theta)

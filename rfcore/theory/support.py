@@ -47,6 +47,11 @@ class Bulk:
     hard: bool = False
     floor: float = 0.0
 
+    @property
+    def above_floor(self) -> tuple[float, float]:
+        """Both edges minus ``floor``, not by subtraction."""
+        return (self.left_offset, self.right_offset) if self.floor > 0 else (self.left, self.right)
+
     def nodes(self, points: int = 100) -> tuple[Array, Array]:
         """Nodes x and weights dx, (points,) each: sum f(x) dx ~ integral of f over the bulk.
 
@@ -58,8 +63,7 @@ class Bulk:
         if self.hard:
             x = self.left + (self.right - self.left) * (1 + np.cos(theta)) / 2
             return x, (self.right - self.left) / 2 * np.sin(theta) * np.pi / points
-        at_s2 = self.floor > 0  # then not by subtraction
-        low, high = (self.left_offset, self.right_offset) if at_s2 else (self.left, self.right)
+        low, high = self.above_floor
         half = math.log(high / low) / 2
         y = math.sqrt(low) * math.sqrt(high) * np.exp(half * np.cos(theta))
         return self.floor + y, y * half * np.sin(theta) * np.pi / points
