@@ -16,6 +16,12 @@ def refuse(name: str, value: object, allowed: str) -> ValueError:
     return ValueError(f"{name} = {value!r} is not allowed: {allowed}")
 
 
+def of_kind(name: str, value: object, *kinds: type) -> None:
+    """Nothing, for a value of one of these classes."""
+    if not isinstance(value, kinds):
+        raise refuse(name, value, " or ".join(f"a {kind.__name__}" for kind in kinds))
+
+
 def positive(name: str, value: Any) -> float:
     """A finite number > 0, as float."""
     number = _number(name, value, "a finite number > 0")

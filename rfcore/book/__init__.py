@@ -26,3 +26,7 @@ __all__ = [
     "slider_figure",
     "theory",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what completion offers

@@ -102,3 +102,7 @@ __all__ = [
     "weight_statistics",
     "wrong_start",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what completion offers

@@ -111,3 +111,7 @@ def eigenvalues(
     """
     U = _features.training(setting(model, d, seed, features, device, x))[0]
     return np.asarray(torch.linalg.eigvalsh(U).cpu().numpy())
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what completion offers

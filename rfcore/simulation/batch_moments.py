@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from rfcore.answers import LossCurves
-from rfcore.checks import refuse
+from rfcore.checks import of_kind, refuse
 from rfcore.descent import Descent, whole_steps
 from rfcore.simulation.features import draws, moments
 from rfcore.simulation.optimizers import batch_size, quadratic_losses
@@ -33,6 +33,7 @@ def expected_loss_curves(
     >>> rf.simulation.expected_loss_curves(question, [0, 5], d=8, seed=0).train.shape
     (2,)
     """
+    of_kind("question", question, Descent)
     if question.model.noise_draws == math.inf:
         raise refuse(
             "noise_draws", question.model.noise_draws, "an integer >= 1, to have a finite set of rows"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer
-from rfcore.checks import Array, finite_array, refuse, whole
+from rfcore.checks import Array, finite_array, of_kind, refuse, whole
 from rfcore.conditional import ConditionalModel
 from rfcore.covariance import Covariance
 from rfcore.model import LinearModel, RandomFeatureModel
@@ -45,8 +45,7 @@ def realized(model: ConditionalModel, d: int) -> ConditionalModel:
 
 def sizes(model: ConditionalModel, d: int) -> tuple[int, ...]:
     """n_k = round(pi_k n), the number of points of each class at dimension d."""
-    if not isinstance(model, ConditionalModel):
-        raise refuse("model", model, "a ConditionalModel")
+    of_kind("model", model, ConditionalModel)
     ratio = 1 / model.base.gamma if isinstance(model.base, LinearModel) else model.base.psi_n
     n = ratio * whole("d", d)
     counts = tuple(round(w * n) for w in model.weights)
@@ -78,6 +77,7 @@ def class_loss_curves(
     [0.96 0.95]
     [0.93 0.95]
     """
+    of_kind("model", model, ConditionalModel)
     times = finite_array("tau", tau)
     if times.size and times.min() < 0:
         raise refuse("tau", float(times.min()), "numbers >= 0")
@@ -112,6 +112,7 @@ def class_minimizers(model: ConditionalModel, d: int, *args: Any, **kwargs: Any)
     >>> print([f"{end.test:.2f}" for end in ends])
     ['1.61', '0.96']
     """
+    of_kind("model", model, ConditionalModel)
     if isinstance(model.base, LinearModel):
         return _linear_ends(model, d, *args, **kwargs)
     parts = class_moments(model, d, *args, **kwargs)
@@ -139,6 +140,7 @@ def class_kls(model: ConditionalModel, d: int, draws: int, seed: int, x: Data = 
     >>> print([f"{each.generated_to_data:.3f}" for each in found])
     ['0.205', '0.062']
     """
+    of_kind("model", model, ConditionalModel)
     if not isinstance(model.base, LinearModel):
         raise refuse(
             "base", type(model.base).__name__, "a LinearModel: only there the generated law is known"

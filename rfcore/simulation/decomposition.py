@@ -6,7 +6,7 @@ import math
 import numpy as np
 import torch
 
-from rfcore.checks import Array, refuse, whole
+from rfcore.checks import Array, of_kind, refuse, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.progress import progress
 from rfcore.simulation.dynamics import Flow, end, flow, weights
@@ -47,6 +47,7 @@ def decomposition(
     >>> print(f"{parts.total:.1f}", parts.standard_error is not None)
     0.2 True
     """
+    of_kind("model", model, RandomFeatureModel)
     layers, sets = whole("layers", layers, least=3), whole("sets", sets, least=2)
     seeds = whole("seed", seed, least=0) + sets * np.arange(layers)[:, None] + np.arange(sets)
     groups = [[setting(model, d, int(k), features, device) for k in row] for row in seeds]

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from rfcore.checks import whole
+from rfcore.checks import of_kind, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.progress import progress
 from rfcore.simulation import dynamics
@@ -40,6 +40,7 @@ def integrated_score_error(
     >>> total.value > 0, total.standard_error > 0
     (True, True)
     """
+    of_kind("model", model, RandomFeatureModel)
     first, count = whole("seed", seed, least=0), whole("draws", draws)
     rules = [times(start, end, nodes) for nodes in NODES]
     values = np.empty((count, len(NODES)))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rfcore.checks import whole
+from rfcore.checks import of_kind, whole
 from rfcore.model import LinearModel
 from rfcore.simulation.linear_draws import (
     Batch,
@@ -127,6 +127,7 @@ def generated_covariance(
     >>> bool(abs(moments.mean[0] - 1) < 0.05)
     True
     """
+    of_kind("model", model, LinearModel)
     f, start = _sampling_filter(model, start_variance, end_variance), float(start_variance)
     scale = 1.0 if math.isinf(start) else start
     return _moments(population(model, d, **how), lambda v: scale * f(v) ** 2, draws, seed)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rfcore.checks import Array, finite_array, refuse, whole
+from rfcore.checks import Array, finite_array, of_kind, refuse, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.simulation.setting import available, sizes, tensor
 
@@ -37,6 +37,7 @@ def log_partition(
     >>> measured.shape, bool(np.all(np.abs(measured.mean(axis=0) - law.mean) < 0.2))
     ((100, 2), True)
     """
+    of_kind("model", model, RandomFeatureModel)
     points = finite_array("z", z)
     if not np.all(points < 0):
         raise refuse("z", float(points.max()), "numbers < 0")

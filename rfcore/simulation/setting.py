@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rfcore.checks import Array, choice, finite_array, refuse, whole
+from rfcore.checks import Array, choice, finite_array, of_kind, refuse, whole
 from rfcore.model import RandomFeatureModel
 
 Tensor = torch.Tensor
@@ -45,6 +45,7 @@ class Setting:
 
 def sizes(model: RandomFeatureModel, d: int) -> tuple[int, int]:
     """p = round(psi_p d) and n = round(psi_n d), each at least 1."""
+    of_kind("model", model, RandomFeatureModel)
     whole("d", d)
     p, n = round(model.psi_p * d), round(model.psi_n * d)
     for name, ratio, size in (("psi_p", model.psi_p, p), ("psi_n", model.psi_n, n)):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import Array, whole
+from rfcore.checks import Array, of_kind, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.progress import progress
 from rfcore.simulation.dynamics import flow
@@ -39,6 +39,7 @@ def shares(
     >>> [share.standard_error is not None for share in rf.simulation.shares(model, d=8, draws=2, seed=0)]
     [True, True]
     """
+    of_kind("model", model, RandomFeatureModel)
     first, count = whole("seed", seed, least=0), whole("draws", draws)
     limit = support(realized(model, d))
     cuts, found, error = _cuts(limit), np.empty((count, 3, len(limit.bulks))), 0.0

@@ -6,7 +6,7 @@ from typing import Any, Unpack, overload
 import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer, ModeCurves
-from rfcore.checks import refuse
+from rfcore.checks import of_kind, refuse
 from rfcore.conditional import ConditionalModel
 from rfcore.descent import Descent
 from rfcore.model import LinearModel, RandomFeatureModel
@@ -52,6 +52,7 @@ def realized(
         raise ValueError("x is given, which is not allowed: data change the question of a LinearModel only")
     if isinstance(model, ConditionalModel):
         return conditional.realized(model, d)
+    of_kind("model", model, RandomFeatureModel, LinearModel, ConditionalModel)
     p, n = sizes(model, d)
     return dataclasses.replace(model, psi_p=p / d, psi_n=n / d)
 
@@ -162,6 +163,7 @@ def kl(model: LinearModel | ConditionalModel, *args: Any, **kwargs: Any) -> KL:
     """
     if isinstance(model, ConditionalModel):
         return conditional.kl(model, *args, **kwargs)
+    of_kind("model", model, LinearModel, ConditionalModel)
     return linear.kl(model, *args, **kwargs)
 
 

@@ -138,3 +138,7 @@ __all__ = [
     "variance_factors",
     "wide_minimizer",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what completion offers

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfcore.checks import of_kind
 from rfcore.model import RandomFeatureModel
 
 Array = npt.NDArray[Any]  # float64 on the negative axis, complex128 elsewhere
@@ -59,6 +60,7 @@ class Parameters:
 @lru_cache(maxsize=256)
 def parameters(model: RandomFeatureModel) -> Parameters:
     """Collect the numbers of a question."""
+    of_kind("model", model, RandomFeatureModel)
     c = model.constants
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     return Parameters(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import refuse
+from rfcore.checks import of_kind, refuse
 from rfcore.model import RandomFeatureModel
 
 Array = npt.NDArray[np.float64]
@@ -67,6 +67,7 @@ def two_bulks(model: RandomFeatureModel) -> TwoBulks:
     >>> print(" ".join(f"{edge:.3f}" for edge in (*published.sample, *published.population)))
     0.087 0.376 18.004 29.745
     """
+    of_kind("model", model, RandomFeatureModel)
     if math.isfinite(model.noise_draws):
         raise refuse("noise_draws", model.noise_draws, "math.inf")
     lam = np.unique(model.covariance.eigenvalues)
@@ -100,6 +101,7 @@ def third_bulk(model: RandomFeatureModel) -> ThirdBulk:
     >>> print(lowest.left < rf.theory.third_bulk(model).location[0] < lowest.right)
     True
     """
+    of_kind("model", model, RandomFeatureModel)
     if model.noise_draws == 1:
         raise refuse("noise_draws", 1, "an integer >= 2, or math.inf (with one draw there is no third bulk)")
     c, e = model.constants, 1 / model.noise_draws

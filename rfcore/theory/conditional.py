@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer
-from rfcore.checks import finite_array, refuse
+from rfcore.checks import finite_array, of_kind, refuse
 from rfcore.conditional import ConditionalModel
 from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.theory import _label, _mixture, _pooled, _rank, dynamics, linear
@@ -42,7 +42,7 @@ def class_loss_curves(model: ConditionalModel, tau: npt.ArrayLike) -> tuple[Loss
     [0.964 0.944]
     [0.929 0.948]
     """
-    _known(model)
+    of_kind("model", model, ConditionalModel)
     if model.label:
         raise refuse("label", model.label, "0: with a label input only the end of training is known")
     times = finite_array("tau", tau)
@@ -88,7 +88,7 @@ def class_minimizers(model: ConditionalModel, d: int | None = None) -> tuple[Min
     >>> print([f"{end.test:.3f}" for end in rf.theory.class_minimizers(model)])
     ['1.562', '0.955']
     """
-    _known(model)
+    of_kind("model", model, ConditionalModel)
     if model.readout == "separate":
         if all(isinstance(each, LinearModel) for each in model.classes):
             return tuple(linear.minimizer(m, d) for m in model.classes if isinstance(m, LinearModel))
@@ -128,7 +128,7 @@ def class_kls(model: ConditionalModel, d: int | None = None) -> tuple[linear.KL,
     >>> print([f"{each.generated_to_data:.4f}" for each in rf.theory.class_kls(model)])
     ['0.1999', '0.0609']
     """
-    _known(model)
+    of_kind("model", model, ConditionalModel)
     if not isinstance(model.base, LinearModel):
         raise refuse(
             "base", type(model.base).__name__, "a LinearModel: only there the generated law is known"
@@ -259,11 +259,6 @@ def _shared_end(model: ConditionalModel) -> tuple[Floats, Floats, float]:
     sample, noise = _mixture.two_point(m, at, at)
     first = 1 - 2 * _mixture.t_cross(m, at)[0]
     return first + at.chi[0] ** 2 * sample[0] + noise[0], first + sample[0] + noise[0], float(at.residual[0])
-
-
-def _known(model: ConditionalModel) -> None:
-    if not isinstance(model, ConditionalModel):
-        raise refuse("model", model, "a ConditionalModel")
 
 
 def _no_correction(d: int | None) -> None:

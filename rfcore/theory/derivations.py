@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import root
 
-from rfcore.checks import finite_array, refuse
+from rfcore.checks import finite_array, of_kind, refuse
 from rfcore.model import RandomFeatureModel
 
 Array = npt.NDArray[Any]
@@ -67,6 +67,7 @@ def replica_action(model: RandomFeatureModel, z: float, order: npt.ArrayLike) ->
     >>> print(f"{rf.theory.replica_action(model, -1.0, [0.6, 0.5, 0.5, 0.1, 0.1]):.4f}")
     0.2879
     """
+    of_kind("model", model, RandomFeatureModel)
     q, r, s, r_hat, s_hat = _order(order)
     lam, w = model.covariance.eigenvalues, model.covariance.weights
     t_c, t_d = _loads(model, q, r, s)
@@ -103,6 +104,7 @@ def reduced_action(
     >>> print(f"{action:.6f} {rf.theory.replica_saddle(model, -1.0).action:.6f}")
     0.223564 0.223564
     """
+    of_kind("model", model, RandomFeatureModel)
     q, chi_1, chi_2 = (np.asarray(x, dtype=float) for x in (q, chi_1, chi_2))
     for name, x in (("q", q), ("chi_1", chi_1), ("chi_2", chi_2)):
         if not np.all(x > 0):
@@ -133,6 +135,7 @@ def replica_gradient(model: RandomFeatureModel, z: float, order: npt.ArrayLike) 
     >>> bool(np.abs(slope).max() < 1e-10)
     True
     """
+    of_kind("model", model, RandomFeatureModel)
     return _gradient(model, z, _order(order))
 
 
@@ -171,6 +174,7 @@ def replica_saddle(model: RandomFeatureModel, z: float) -> Saddle:
     >>> print(f"{rf.theory.resolvent(model, -1.0).q.real:.6f}")
     0.852372
     """
+    of_kind("model", model, RandomFeatureModel)
     if not (math.isfinite(z) and z < 0):
         raise refuse("z", z, "a finite number < 0")
     c, cov = model.constants, model.covariance

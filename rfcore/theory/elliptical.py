@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.answers import LossCurves, Minimizer, ScaleCurves
-from rfcore.checks import finite_array, refuse
+from rfcore.checks import finite_array, of_kind, refuse
 from rfcore.model import RandomFeatureModel
 from rfcore.theory import _contour as contour
 from rfcore.theory import _elliptical_traces as traces
@@ -35,6 +35,7 @@ def scale_curves(model: RandomFeatureModel, tau: npt.ArrayLike) -> ScaleCurves:
     >>> print((curves.test - curves.empirical).round(3))
     [0.028 0.805]
     """
+    of_kind("model", model, RandomFeatureModel)
     times = _times(tau)
     par = elliptical_parameters(model)
     _, test, empirical, error = _curves(model, par, times.ravel())

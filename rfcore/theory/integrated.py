@@ -6,7 +6,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import positive, refuse
+from rfcore.checks import of_kind, positive, refuse
 from rfcore.model import RandomFeatureModel
 from rfcore.theory.minimizer import minimizer
 
@@ -48,6 +48,7 @@ def integrated_score_error(model: RandomFeatureModel, start: float, end: float) 
     >>> print(f"{rf.theory.integrated_score_error(model, start=0.1, end=1.0).value:.4f}")
     0.2092
     """
+    of_kind("model", model, RandomFeatureModel)
     values = []
     for nodes in NODES:
         t, w = times(start, end, nodes)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rfcore._scale import ScaleLaw
 from rfcore.answers import LossCurves, Minimizer
-from rfcore.checks import finite_array, refuse, whole
+from rfcore.checks import finite_array, of_kind, refuse, whole
 from rfcore.covariance import Covariance
 from rfcore.model import LinearModel
 from rfcore.theory import _elliptical_linear as elliptical
@@ -213,6 +213,7 @@ def restricted(model: LinearModel) -> LinearModel:
     >>> inside.gamma, inside.covariance.eigenvalues
     (0.5, array([4.]))
     """
+    of_kind("model", model, LinearModel)
     live = _rank.positive(model.covariance)
     share = float(model.covariance.weights[live].sum())
     law = Covariance(model.covariance.eigenvalues[live], model.covariance.weights[live] / share)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
+from rfcore.checks import of_kind
 from rfcore.model import LinearModel
 from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory.linear_spectrum import SpectralRule, spectral_rule
@@ -85,6 +86,7 @@ def oracle_filter(model: LinearModel) -> OracleFilter:
     >>> rf.theory.oracle_filter(model).loss < rf.theory.optimal_stopping(model).test
     True
     """
+    of_kind("model", model, LinearModel)
     rule, (share, null) = spectral_rule(model.covariance, model.gamma), _shares(model)
     a, b = model.signal, model.noise
     level = a * rule.energy + b

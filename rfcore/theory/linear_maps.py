@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import nonnegative, refuse
+from rfcore.checks import nonnegative, of_kind, refuse
 from rfcore.checks import positive as positive_number
 from rfcore.model import LinearModel
 from rfcore.theory import _averages as averages
@@ -55,6 +55,7 @@ def denoiser_moments(model: LinearModel) -> MapMoments:
     >>> print(rf.theory.denoiser_moments(model).mean.round(6), (1 / (1 + kappa)).round(6))
     [0.438447] 0.438447
     """
+    of_kind("model", model, LinearModel)
     if model.scale is not None:
         kappa = elliptical.load(model, model.scale, model.c).kappa
         lam = model.covariance.eigenvalues
@@ -108,6 +109,7 @@ def power_moments(model: LinearModel, alpha: float) -> MapMoments:
     >>> print(rf.theory.power_moments(model, alpha=0.5).mean.round(4))
     [1.9242 0.4392]
     """
+    of_kind("model", model, LinearModel)
     alpha = power(alpha)
     y, zero = averages.grid(), np.zeros(1)
     nodes = averages.middle(model) * np.exp(2 * y)
@@ -184,6 +186,7 @@ def power(alpha: float) -> float:
 
 def map_interval(model: LinearModel, start: float, end: float) -> tuple[float, float]:
     """T and s_0 of a sampling map.  Raises ValueError unless 0 <= s_0 < T and the ridge is 0."""
+    of_kind("model", model, LinearModel)
     s0 = nonnegative("end_variance", end)
     if not (isinstance(start, int | float | np.number) and start > s0):
         raise refuse("start_variance", start, f"a number > end_variance = {s0!r}, or math.inf")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import brentq
 
+from rfcore.checks import of_kind
 from rfcore.model import LinearModel
 from rfcore.theory import _rank
 from rfcore.theory._gaussian_only import gaussian_only
@@ -68,6 +69,7 @@ def optimal_noise(model: LinearModel) -> OptimalNoise:
     >>> print(f"{best.generated_to_data.c:.4f} {best.data_to_generated.c:.4f}")  # gamma, 2 gamma
     0.0099 0.0195
     """
+    of_kind("model", model, LinearModel)
     gaussian_only(model)
     law, gamma = model.covariance, model.gamma
     lam, w = law.eigenvalues, law.weights

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import positive, refuse
+from rfcore.checks import of_kind, positive, refuse
 from rfcore.model import LinearModel
 from rfcore.theory import _rank
 from rfcore.theory._gaussian_only import gaussian_only
@@ -66,6 +66,7 @@ def stopped_sampler(model: LinearModel, tau: npt.ArrayLike, start_variance: floa
     >>> print(law.variance.round(3).tolist())
     [[0.999], [0.995]]
     """
+    of_kind("model", model, LinearModel)
     gaussian_only(model)
     times, start = flow_times(tau), sampler_start(model, start_variance)
     law, rule = model.covariance, spectral_rule(model.covariance, model.gamma)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import finite_array
+from rfcore.checks import finite_array, of_kind
 from rfcore.model import LinearModel
 from rfcore.theory._gaussian_only import gaussian_only
 from rfcore.theory._kappa import real_kappa
@@ -64,6 +64,7 @@ def variance_factors(model: LinearModel, direction: npt.ArrayLike, point: npt.Ar
     >>> print(f"{factors.scaled_variance / factors.product:.3f}")  # the crossed term doubles it
     2.000
     """
+    of_kind("model", model, LinearModel)
     gaussian_only(model)
     lam, w, gamma = model.covariance.eigenvalues, model.covariance.weights, model.gamma
     v, x = coordinates("direction", direction, lam.size), coordinates("point", point, lam.size)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import Array, finite_array, refuse, whole
+from rfcore.checks import Array, finite_array, of_kind, refuse, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.theory._replicated import Integrand, log_integral
 from rfcore.theory.derivations import reduced_action
@@ -91,6 +91,7 @@ def log_partition(model: RandomFeatureModel, z: npt.ArrayLike, d: int) -> LogPar
     >>> print(f"{law.log_moment(2):.3f}")  # log E Z^2
     -14.074
     """
+    of_kind("model", model, RandomFeatureModel)
     points = finite_array("z", z)
     if not np.all(points < 0):
         raise refuse("z", float(points.max()), "numbers < 0")
@@ -134,6 +135,7 @@ def replicated_moment(model: RandomFeatureModel, z: float, d: int, replicas: int
     >>> print(f"{rf.theory.log_partition(model, z=-1.0, d=16).log_moment(1):.3f}")
     -7.076
     """
+    of_kind("model", model, RandomFeatureModel)
     k = whole("replicas", replicas)
     if k > 2:
         raise refuse("replicas", replicas, "1 or 2")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfcore.checks import of_kind
 from rfcore.model import RandomFeatureModel
 from rfcore.theory.operator_valued import Pencil, semicircle, two_point
 
@@ -73,6 +74,7 @@ def pencil(model: RandomFeatureModel) -> Pencil:
     >>> rf.theory.pencil(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1, noise_draws=3)).names
     ('y_0', 'y_1', 'y_4', 'y_3', 'y_2')
     """
+    of_kind("model", model, RandomFeatureModel)
     c, eps, n = model.constants, 1 / model.noise_draws, model.psi_n
     lam = model.covariance.eigenvalues
     build = _Builder(model)
@@ -107,6 +109,7 @@ def loss_pencil(model: RandomFeatureModel) -> Pencil:
     >>> rf.theory.loss_pencil(rf.RandomFeatureModel(psi_p=4, psi_n=2, t=0.1)).size.shape
     (6,)
     """
+    of_kind("model", model, RandomFeatureModel)
     c, eps, n = model.constants, 1 / model.noise_draws, model.psi_n
     lam = model.covariance.eigenvalues
     build = _Builder(model)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfcore.checks import finite_array, refuse
+from rfcore.checks import finite_array, of_kind, refuse
 from rfcore.model import RandomFeatureModel
 from rfcore.theory import _elliptical as elliptical
 from rfcore.theory._continuation import TOLERANCE, solve
@@ -69,6 +69,7 @@ def resolvent(model: RandomFeatureModel, z: npt.ArrayLike) -> Resolvent:
     >>> print(f"{answer.q.real:.4f} {answer.r.real:.5f} {answer.s.real:.5f}")
     0.9652 0.05401 0.05401
     """
+    of_kind("model", model, RandomFeatureModel)
     points = _points(z)
     flat = points.ravel()
     par = parameters(model) if model.scale is None else elliptical.elliptical_parameters(model)
@@ -94,6 +95,7 @@ def density(model: RandomFeatureModel, x: npt.ArrayLike) -> Floats:
     >>> print(rf.theory.density(rf.RandomFeatureModel(64, 8, 0.01), [0.2, 1.0, 20.0]).round(5))
     [0.51781 0.      0.00064]
     """
+    of_kind("model", model, RandomFeatureModel)
     points = finite_array("x", x)
     if points.size and points.min() <= 0:
         raise refuse("x", float(points.min()), "numbers > 0")

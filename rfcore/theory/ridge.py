@@ -8,8 +8,8 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 
 from rfcore.answers import Minimizer
-from rfcore.checks import positive
-from rfcore.model import RandomFeatureModel
+from rfcore.checks import of_kind, positive
+from rfcore.model import LinearModel, RandomFeatureModel
 from rfcore.theory._continuation import TOLERANCE, below_spectrum
 from rfcore.theory._equations import Parameters, newton, parameters
 from rfcore.theory._traces import from_unknowns, pair, solved, t_cross, t_test
@@ -52,6 +52,7 @@ def optimal_ridge(model: RandomFeatureModel) -> OptimalRidge:
     >>> best.minimizer.test < rf.theory.minimizer(model).test
     True
     """
+    of_kind("model", model, RandomFeatureModel)
     par = parameters(dataclasses.replace(model, ridge=0.0))
     top = 10 * (par.v2 + par.s2 + (par.b2 + par.alpha2 * float(par.lam.max())) * (1 + par.psi_p))
     top *= 1 + 1 / par.psi_n
@@ -85,6 +86,7 @@ def ridge_slope(model: RandomFeatureModel) -> float:
     >>> slope < 0  # more ridge would lower the test loss
     True
     """
+    of_kind("model", model, RandomFeatureModel, LinearModel)
     mu = positive("ridge", model.ridge)
     par = parameters(model)
     point = solved(par, np.array([-mu * (1 + 1j * TILT)]))

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfcore.answers import LossCurves
-from rfcore.checks import refuse
+from rfcore.checks import of_kind, refuse
 from rfcore.descent import Descent, whole_steps
 from rfcore.model import RandomFeatureModel
 from rfcore.theory import descent
@@ -82,6 +82,7 @@ def critical_batch(question: Descent) -> float:
     >>> print(f"{rf.theory.critical_batch(question):.4f}")
     0.0072
     """
+    of_kind("question", question, Descent)
     if question.nesterov:
         raise refuse(
             "nesterov", True, "False: the noise of the extrapolated point is not that of the loss L_k"

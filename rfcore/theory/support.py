@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rfcore.checks import refuse, whole
+from rfcore.checks import of_kind, whole
 from rfcore.model import RandomFeatureModel
 from rfcore.theory import _elliptical_support as elliptical
 from rfcore.theory import _inverse as inverse
@@ -135,8 +135,7 @@ def support(model: RandomFeatureModel) -> Support:
     >>> [(round(bulk.left, 3), round(bulk.right, 3)) for bulk in support.bulks]
     [(0.004, 0.01), (0.091, 0.359), (9.836, 44.693)]
     """
-    if not isinstance(model, RandomFeatureModel):
-        raise refuse("model", model, "a RandomFeatureModel")
+    of_kind("model", model, RandomFeatureModel)
     if model.scale is not None:
         return _elliptical(model)
     cv = inverse.curve(parameters(model))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from rfcore.checks import refuse
+from rfcore.checks import of_kind, refuse
 from rfcore.model import RandomFeatureModel
 
 Array = npt.NDArray[np.float64]
@@ -67,6 +67,7 @@ def wide_minimizer(model: RandomFeatureModel) -> WideMinimizer:
     >>> print(f"{rf.theory.wide_minimizer(model).test:.3f} {rf.theory.minimizer(model).test:.3f}")
     0.831 0.831
     """
+    of_kind("model", model, RandomFeatureModel)
     c, m, mu, ratio = model.constants, model.noise_draws, model.ridge, model.psi_p / model.psi_n
     if c.v2 <= 0:
         raise refuse("v^2 of the activation", c.v2, "a number > 0: a linear network has another limit")
