@@ -192,6 +192,27 @@ def test_every_scale_has_its_bulks() -> None:
     assert list(counts) == [d, int(np.sum(atoms == 1)) - d, d]
 
 
+@pytest.mark.parametrize("draws", [1, 2, math.inf])
+def test_rare_scales_have_bulks_that_no_scan_meets_by_chance(draws: float) -> None:
+    """The heavy tail of Student data: bulks of 1e-10 of the eigenvalues, 1e-4 of their place wide."""
+    model = rf.RandomFeatureModel(2, 4, 0.1, noise_draws=draws, scale=rf.ScaleLaw.student(10))
+    answer = rf.theory.support(model)
+    assert answer.converged and answer.mass == pytest.approx(1, abs=1e-9)
+    rare = [bulk for bulk in answer.bulks if bulk.mass < 1e-3]
+    assert min(bulk.mass for bulk in rare) < 1e-9
+    for bulk in rare:
+        x, dx = bulk.nodes(120)
+        assert float(rf.theory.density(model, x) @ dx) == pytest.approx(bulk.mass, rel=1e-6, abs=0)
+
+
+def test_edges_where_the_solver_stops_short_of_them() -> None:
+    """Ten variances times twenty scales: within 1e-6 of some edges no solution is reached."""
+    law = rf.Covariance.power_law(1.0, 10)
+    answer = rf.theory.support(rf.RandomFeatureModel(64, 8, 0.1, law, scale=rf.ScaleLaw.student(3, 20)))
+    assert answer.converged and len(answer.bulks) == 19
+    assert answer.mass == pytest.approx(1, abs=1e-9)
+
+
 REFUSED: list[Callable[[], Any]] = [
     lambda: dataclasses.replace(MODEL, scale=2.0),
     lambda: scaled().constants,

@@ -122,9 +122,9 @@ def support(model: RandomFeatureModel) -> Support:
     to 1 to 1e-9.  Any covariance law, any number of noise draws.  For m = infinity the atom sits at s^2,
     for finite m at 0.
 
-    With a scale law the edges come from a scan of the density and bisection (relative accuracy 1e-11 of
-    edge - s^2), the masses from the sign rule; bulks narrower than a fortieth of their distance from s^2
-    may be missed.
+    With a scale law the edges come from a scan of the density and bisection (relative accuracy of
+    edge - s^2: ``edge_error``), the masses from the sign rule.  A scan is refined wherever the sign rule
+    says that a bulk is hidden; a gap narrower than a fortieth of its distance from s^2 may be missed.
 
     Raises ValueError for another kind of question, ArithmeticError if the ends of the gaps do not
     alternate or the masses do not balance.
@@ -192,18 +192,17 @@ def _assemble(cv: Curve, found: scan.Edges) -> Support | None:
 
 def _elliptical(model: RandomFeatureModel) -> Support:
     """With a scale law: by a scan of the density, see :mod:`rfcore.theory._elliptical_support`."""
-    found, mass, defect, hard = elliptical.edges(model)
-    c, floor = model.scale_constants, 0.0
+    found, c = elliptical.edges(model), model.scale_constants
     s2 = float(c.weights @ c.s2)
-    if math.isinf(model.noise_draws):
-        floor = s2
+    floor = s2 if math.isinf(model.noise_draws) else 0.0
     bulks = []
-    for i, share in enumerate(mass):
-        left, right = float(found[2 * i]), float(found[2 * i + 1])
+    for i, share in enumerate(found.mass):
+        left, right = float(found.place[2 * i]), float(found.place[2 * i + 1])
         offsets = (left + floor - s2, right + floor - s2)
-        bulks.append(Bulk(floor + left, floor + right, float(share), *offsets, hard and i == 0, floor))
+        bulks.append(Bulk(floor + left, floor + right, float(share), *offsets, found.hard and i == 0, floor))
     atom = atom_mass(model)
-    return Support(tuple(bulks), Atom(floor, atom) if atom > 0 else None, 1e-11, defect, 0, True)
+    at_floor = Atom(floor, atom) if atom > 0 else None
+    return Support(tuple(bulks), at_floor, found.error, found.defect, 0, found.error < 1e-8)
 
 
 def _mass_defect(below: Array, atom: float) -> float:
