@@ -125,6 +125,8 @@ def support(model: RandomFeatureModel) -> Support:
     With a scale law the edges come from a scan of the density and bisection (relative accuracy of
     edge - s^2: ``edge_error``), the masses from the sign rule.  A scan is refined wherever the sign rule
     says that a bulk is hidden; a gap narrower than a fortieth of its distance from s^2 may be missed.
+    Where atoms stand for a continuous law (:meth:`rfcore.ScaleLaw.student`), the rare ones have a narrow bulk
+    each; of the law itself these are a tail.
 
     Raises ValueError for another kind of question, ArithmeticError if the ends of the gaps do not
     alternate or the masses do not balance.
