@@ -213,6 +213,20 @@ def test_edges_where_the_solver_stops_short_of_them() -> None:
     assert answer.mass == pytest.approx(1, abs=1e-9)
 
 
+def test_the_scan_reaches_the_eigenvalues_of_samples_far_larger_than_the_rest() -> None:
+    """With relu a sample of scale 700 has an eigenvalue 700 times that of a common one."""
+    for nu, atoms in ((5, 40), (2.5, 20)):
+        model = rf.RandomFeatureModel(
+            1.9, 1.9, 0.003, activation="relu", scale=rf.ScaleLaw.student(nu, atoms)
+        )
+        answer = rf.theory.support(model)
+        assert answer.mass == pytest.approx(1, abs=1e-12)
+        x, dx = answer.bulks[-1].nodes(200)
+        assert float(rf.theory.density(model, x) @ dx) == pytest.approx(
+            answer.bulks[-1].mass, rel=1e-5, abs=0
+        )
+
+
 REFUSED: list[Callable[[], Any]] = [
     lambda: dataclasses.replace(MODEL, scale=2.0),
     lambda: scaled().constants,

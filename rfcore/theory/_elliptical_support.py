@@ -20,6 +20,7 @@ from rfcore.theory.resolvent import atom_mass
 
 Floats = npt.NDArray[np.float64]
 DECADES, PER_DECADE = (7, 13), 100
+MOST = 8  # decades added above the first guess of the largest eigenvalue
 INSIDE = 1e-7  # Im q/|q| above which a point lies in a bulk
 ROUNDS, PARTS = 8, 64
 PART = np.arange(1, PARTS)[:, None] / PARTS
@@ -48,10 +49,11 @@ def edges(model: RandomFeatureModel) -> Edges:
     than round-off.
     """
     par = elliptical_parameters(model)
-    seen = _scan(par)
+    atom = atom_mass(model)
+    seen = _scan(par, atom)
     for _ in range(ROUNDS):
         seen = _refined(par, *seen)
-        found, ends, counts = _assembled(par, *seen, atom_mass(model))
+        found, ends, counts = _assembled(par, *seen, atom)
         if found.defect < MISSED:
             break
         seen = _merged(*seen, ends, counts)  # a bulk hides beside another
@@ -76,12 +78,12 @@ def _assembled(
     gaps = np.stack([place[1:-1:2], place[2::2]], axis=1)
     ends = np.concatenate([gaps[:, 0] * 0.99 + gaps[:, 1] * 0.01, gaps[:, 0] * 0.01 + gaps[:, 1] * 0.99])
     ends = np.append(ends, place[-1] * 1.01)
-    counts, _ = _count_below(par, ends)
+    counts, known = _count_below(par, ends)
     left, right = counts[: len(gaps)], counts[len(gaps) : 2 * len(gaps)]
     below = np.concatenate([[atom], right, [counts[-1]]])
     defect = max(float(np.max(np.abs(left - right), initial=0.0)), abs(float(counts[-1]) - 1))
     error = max(1e-11, float(np.max(high / low - 1)))
-    return Edges(place, np.diff(below), defect, error, hard), ends, counts
+    return Edges(place, np.diff(below), defect, error, hard), ends[known], counts[known]
 
 
 def _merged(y: Floats, count: Floats, more: Floats, counts: Floats) -> tuple[Floats, Floats]:
@@ -90,15 +92,19 @@ def _merged(y: Floats, count: Floats, more: Floats, counts: Floats) -> tuple[Flo
     return y[order], count[order]
 
 
-def _scan(par: EllipticalParameters) -> tuple[Floats, Floats]:
-    """A hundred points a decade above the floor, and the fraction of eigenvalues below each."""
+def _scan(par: EllipticalParameters, atom: float) -> tuple[Floats, Floats]:
+    """A hundred points a decade, from below all bulks to above, and the share of eigenvalues below each."""
     top = 4 * (par.alpha2 * float(par.lam.max()) + par.b2 + par.v2 + par.s2)
     top *= (1 + math.sqrt(par.psi_p)) ** 2 * (1 + 1 / math.sqrt(par.psi_n)) ** 2
+    for _ in range(MOST):  # rare samples of large scale may have eigenvalues far above the guess
+        if _count_below(par, np.array([top]))[0][0] > 1 - MISSED:
+            break
+        top *= 10
     for decades in DECADES:
         y = np.geomspace(top * 10.0**-decades, top, decades * PER_DECADE)
         count, known = _count_below(par, y)
         y, count = y[known], count[known]
-        if not np.isnan(count[0]):
+        if count[0] < atom + MISSED:
             break
     return y, count
 
