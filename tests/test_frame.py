@@ -114,18 +114,7 @@ def test_a_group_of_tests_stays_with_one_worker(tmp_path):
         "import time, pytest\n@pytest.mark.xdist_group('one')\n@pytest.mark.parametrize('k', range(6))\n"
         "def test_it(k): time.sleep(0.1)\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-v",
-        "-n",
-        "2",
-        "--dist",
-        "loadgroup",
-        "-p",
-        "no:cacheprovider",
-    ]
+    command = [sys.executable, *"-m pytest -v -n 2 --dist loadgroup -p no:cacheprovider".split()]
     done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True)
     workers = re.findall(r"\[(gw\d)\].* PASSED", done.stdout)
     assert len(workers) == 6 and len(set(workers)) == 1, done.stdout

@@ -54,8 +54,8 @@ def test_a_wrong_question_is_refused_by_name(verb):
             verb(question, **more)
         except ValueError:
             continue
-        except TypeError as error:  # a question that the verb knows, and options that are not for it
-            assert "argument" in str(error)
+        except TypeError:  # a question that the verb knows, and options that are not for it
+            assert handed_on
         assert isinstance(question, rf.RandomFeatureModel | rf.LinearModel | rf.ConditionalModel | rf.Descent)
     with pytest.raises(ValueError, match=f"^{first.name} = 3 is not allowed: "):
         verb(3, **more)

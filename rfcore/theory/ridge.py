@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 from rfcore.answers import Minimizer
 from rfcore.checks import of_kind, positive
-from rfcore.model import LinearModel, RandomFeatureModel
+from rfcore.model import RandomFeatureModel
 from rfcore.theory._continuation import TOLERANCE, below_spectrum
 from rfcore.theory._equations import Parameters, newton, parameters
 from rfcore.theory._traces import from_unknowns, pair, solved, t_cross, t_test
@@ -86,7 +86,7 @@ def ridge_slope(model: RandomFeatureModel) -> float:
     >>> slope < 0  # more ridge would lower the test loss
     True
     """
-    of_kind("model", model, RandomFeatureModel, LinearModel)
+    of_kind("model", model, RandomFeatureModel)
     mu = positive("ridge", model.ridge)
     par = parameters(model)
     point = solved(par, np.array([-mu * (1 + 1j * TILT)]))
