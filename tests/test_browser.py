@@ -38,6 +38,8 @@ SHAPE = """({
   spoken: document.querySelectorAll("mjx-container > mjx-assistive-mml > math").length,
   wrong: [...document.querySelectorAll("[data-mml-node=merror], g[data-mml-node=mtext][fill=red]")].map(
     e => e.closest("mjx-container").textContent.slice(0, 200)),  // errors, and macros that are unknown
+  patches: [...document.querySelectorAll(".rf-slider")].filter(
+    e => getComputedStyle(e.parentElement).backgroundColor !== "rgba(0, 0, 0, 0)").length,
   unseen: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
   theme: document.documentElement.dataset.theme})"""
 SLIDER = """(() => {const root = document.querySelectorAll(".rf-slider")[%d];
@@ -80,6 +82,7 @@ def sound(tab, device):
     assert shape["typeset"] == shape["formulas"] == shape["spoken"]  # drawn, and for screen readers
     assert not shape["wrong"]
     assert not shape["unseen"]
+    assert not shape["patches"], "an interactive figure lies on paper of another colour than the page"
     assert shape["theme"] == ("dark" if device.dark else "light")
 
 
